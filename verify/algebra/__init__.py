@@ -1,0 +1,1 @@
+"""The number systems that a derivation or a jaxpr is evaluated over: one file each."""
