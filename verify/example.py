@@ -1,0 +1,357 @@
+"""A worked-example file: what is given, what is computed from it, how it learns, and what is printed about it.
+
+The file is TOML and plain data; nothing in it is evaluated but by :mod:`verify.formula`. See ``verify/decks`` for
+examples, and the README for the format.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from verify import figures, formula
+from verify.expr import Expr, Num, Var
+from verify.formula import FormulaError, Value, nearest
+
+MAX_BYTES = 1_000_000
+MAX_SCALARS = 10_000
+MAX_STEPS = 100_000
+
+_NAME = r"[A-Za-z_]\w{0,40}"
+_ENTRY = rf"{_NAME}(?:\[\d{{1,4}}(?:,\d{{1,4}})?\])?"
+_WHAT = re.compile(rf"(?:d(?P<of>{_ENTRY})/d(?P<by>{_ENTRY})|(?P<name>{_ENTRY}))(?:\s+after\s+(?P<after>\d{{1,6}}))?")
+_KEYS = {
+    "file": ("id", "title", "source", "note", "given", "compute", "learn", "claims"),
+    "learn": ("loss", "rate", "parameters", "rule"),
+    "claim": ("id", "slide", "what", "printed", "expected", "note", "working"),
+}
+
+
+class ExampleError(ValueError):
+    """A worked-example file that cannot be used: one line that says what and where."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A number that the slide starts from: its name, the exact value, and the digits as printed."""
+
+    name: str
+    value: Fraction
+    text: str
+
+
+@dataclass(frozen=True)
+class Formula:
+    """One forward step on scalars, and the line of the file it comes from."""
+
+    name: str
+    expr: Expr
+    line: str
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How the parameters are learned.
+
+    ``rule`` is the new value of a parameter, in the names ``w`` (its old value), ``g`` (the derivative of the loss)
+    and ``rate``, besides the givens.
+    """
+
+    loss: str
+    rate: Expr
+    parameters: tuple[str, ...]
+    rule: str = "w - rate*g"
+
+
+@dataclass(frozen=True)
+class What:
+    """What a figure is about: a value, or a derivative of one named scalar by another, after some updates.
+
+    Example:
+        >>> What("E", "w5", 0), str(What("w5", None, 1))
+        (What(name='E', by='w5', after=0), 'w5 after 1')
+    """
+
+    name: str
+    by: str | None = None
+    after: int = 0
+
+    def __str__(self) -> str:
+        core = f"d{self.name}/d{self.by}" if self.by else self.name
+        return f"{core} after {self.after}" if self.after else core
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One printed figure: where, what it is about, its digits, and the arithmetic printed beside it, if any."""
+
+    id: str
+    slide: str
+    what: What
+    printed: figures.Figure
+    expected: str | None = None
+    note: str = ""
+    working: str = ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A worked example, read and checked: every name resolves and every formula parses."""
+
+    id: str
+    title: str
+    source: str
+    given: tuple[Given, ...]
+    formulas: tuple[Formula, ...]
+    names: Mapping[str, Value]
+    learning: Learning | None
+    claims: tuple[Claim, ...]
+    note: str = ""
+
+
+def load(path: Path) -> Example:
+    """Read a worked-example file.
+
+    Raises:
+        ExampleError: naming the file, the place in it, what was expected and what came.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ExampleError(f"{path}: {size} bytes; at most {MAX_BYTES} are read")
+        return loads(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise ExampleError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ExampleError(f"{path}: not a UTF-8 text file") from None
+
+
+def loads(text: str, origin: str = "example") -> Example:
+    """Read a worked example from TOML text; ``origin`` names it in errors.
+
+    Example:
+        >>> from verify.example import loads
+        >>> example = loads('''
+        ... id = "line"
+        ... title = "y = wx"
+        ... source = "blackboard"
+        ... [given]
+        ... w = "0.5"
+        ... x = ["2", "4"]
+        ... [compute]
+        ... y = "w*x"
+        ... [[claims]]
+        ... slide = 1
+        ... what = "y[2]"
+        ... printed = "2.0"
+        ... ''')
+        >>> [str(f.expr) for f in example.formulas], str(example.claims[0].what)
+        (['w*x[1]', 'w*x[2]'], 'y[2]')
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ExampleError(f"{origin}: not TOML: {error}") from None
+    except RecursionError:
+        raise ExampleError(f"{origin}: not TOML: nested too deeply") from None
+    return _Reader(origin).example(document)
+
+
+class _Reader:
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.names: dict[str, Value] = {}
+        self.given: list[Given] = []
+        self.formulas: list[Formula] = []
+
+    def fail(self, where: str, why: str) -> ExampleError:
+        return ExampleError(f"{self.origin}: {where}: {why}")
+
+    def example(self, document: Mapping[str, Any]) -> Example:
+        self.known_keys(document, "file", "the file")
+        for name, value in self.table(document, "given").items():
+            self.read_given(name, value)
+        for name, line in self.table(document, "compute").items():
+            self.read_formula(name, line)
+        learning = self.learning(self.table(document, "learn")) if "learn" in document else None
+        claims = document.get("claims", [])
+        if not isinstance(claims, list) or not all(isinstance(claim, dict) for claim in claims):
+            raise self.fail("claims", "expected [[claims]] tables")
+        read = [self.claim(claim, i, learning) for i, claim in enumerate(claims, 1)]
+        return Example(
+            id=self.text(document, "id", "the file"),
+            title=self.text(document, "title", "the file"),
+            source=self.text(document, "source", "the file"),
+            given=tuple(self.given),
+            formulas=tuple(self.formulas),
+            names=self.names,
+            learning=learning,
+            claims=tuple(self.distinct(read)),
+            note=self.text(document, "note", "the file", ""),
+        )
+
+    def table(self, document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+        value = document.get(key, {})
+        if not isinstance(value, dict):
+            raise self.fail(key, f"expected a table [{key}], got {value!r}")
+        return value
+
+    def known_keys(self, table: Mapping[str, Any], kind: str, where: str) -> None:
+        for key in table:
+            if key not in _KEYS[kind]:
+                raise self.fail(where, f"unknown key {key}{nearest(key, _KEYS[kind])}")
+
+    def text(self, table: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:
+        value = table.get(key, default)
+        if value is None:
+            raise self.fail(where, f"{key} is missing")
+        if not isinstance(value, str):
+            raise self.fail(where, f"{key}: expected a string, got {value!r}")
+        return value
+
+    def new_name(self, name: str, where: str) -> None:
+        if not re.fullmatch(_NAME, name):
+            raise self.fail(where, f"{name!r} is not a name (letters, digits, _)")
+        if name in self.names:
+            raise self.fail(where, f"{name} is defined twice")
+        if name in formula.FUNCTIONS:
+            raise self.fail(where, f"{name} is the name of a function")
+
+    def read_given(self, name: str, value: object) -> None:
+        self.new_name(name, "given")
+        self.names[name] = self.given_value(name, value)
+
+    def given_value(self, name: str, value: object) -> Value:
+        if isinstance(value, str):
+            try:
+                exact = formula.number(value)
+            except FormulaError as error:
+                raise self.fail(f"given {name}", str(error)) from None
+            self.given.append(Given(name, exact, value))
+            self.limit_size()
+            return Var(name)
+        if isinstance(value, list) and value:
+            base = name[:-1] + "," if name.endswith("]") else name + "["
+            if base.count(",") > 1:
+                raise self.fail(f"given {name}", "an array has at most two axes")
+            entries = [self.given_value(f"{base}{i}]", entry) for i, entry in enumerate(value, 1)]
+            shapes = {np.shape(entry) if isinstance(entry, np.ndarray) else () for entry in entries}
+            if len(shapes) != 1:
+                raise self.fail(f"given {name}", "the rows differ in length")
+            return formula.stack(entries)
+        raise self.fail(f"given {name}", f'expected the printed digits as a string, like "0.50", got {value!r}')
+
+    def limit_size(self) -> None:
+        if len(self.given) + len(self.formulas) > MAX_SCALARS:
+            raise self.fail("the file", f"more than {MAX_SCALARS} scalars")
+
+    def read_formula(self, name: str, line: object) -> None:
+        where = f"compute {name}"
+        self.new_name(name, where)
+        if not isinstance(line, str):
+            raise self.fail(where, f"expected a formula as a string, got {line!r}")
+        value = self.parse(line, where)
+        if isinstance(value, Expr):
+            self.formulas.append(Formula(name, value, line))
+            self.names[name] = Var(name)
+        else:
+            named = np.empty(value.shape, dtype=object)
+            for index, expr in np.ndenumerate(value):
+                entry = f"{name}[{','.join(str(i + 1) for i in index)}]"
+                self.formulas.append(Formula(entry, expr, line))
+                named[index] = Var(entry)
+            self.names[name] = named
+        self.limit_size()
+
+    def parse(self, line: str, where: str) -> Value:
+        try:
+            return formula.parse(line, self.names)
+        except FormulaError as error:
+            raise self.fail(where, str(error)) from None
+
+    def learning(self, table: Mapping[str, Any]) -> Learning:
+        self.known_keys(table, "learn", "learn")
+        loss = self.text(table, "loss", "learn")
+        if not isinstance(self.names.get(loss), Var) or loss not in {f.name for f in self.formulas}:
+            raise self.fail("learn", f"loss: {loss} is not a computed scalar{nearest(loss, self.names)}")
+        rate = self.parse(self.text(table, "rate", "learn"), "learn rate")
+        if not isinstance(rate, Num | Var):
+            raise self.fail("learn", "rate: expected a number or the name of a given scalar")
+        listed = table.get("parameters")
+        if not isinstance(listed, list) or not listed or not all(isinstance(name, str) for name in listed):
+            raise self.fail("learn", f"parameters: expected a list of given names, got {listed!r}")
+        scalars = {given.name for given in self.given}
+        parameters: list[str] = []
+        for name in listed:
+            entries = [str(entry) for entry in np.atleast_1d(np.asarray(self.names.get(name, ()), dtype=object)).flat]
+            if not entries or not set(entries) <= scalars:
+                raise self.fail("learn", f"parameters: {name} is not given{nearest(name, self.names)}")
+            parameters.extend(entries)
+        if len(set(parameters)) != len(parameters):
+            raise self.fail("learn", "parameters: a name stands twice")
+        rule = self.text(table, "rule", "learn", Learning.rule)
+        try:
+            update = formula.parse(rule, {**self.names, "w": Var("w"), "g": Var("g"), "rate": Var("rate")})
+        except FormulaError as error:
+            raise self.fail("learn rule", str(error)) from None
+        if not isinstance(update, Expr):
+            raise self.fail("learn rule", "expected one number, got an array")
+        return Learning(loss, rate, tuple(parameters), rule)
+
+    def claim(self, table: Mapping[str, Any], number: int, learning: Learning | None) -> Claim:
+        where = f"claim {number}"
+        self.known_keys(table, "claim", where)
+        text = self.text(table, "what", where)
+        where = f"claim {number} ({text})"
+        what = self.what(text, where, learning)
+        slide = table.get("slide")
+        if not isinstance(slide, int | str) or isinstance(slide, bool):
+            raise self.fail(where, f"slide: expected a number or a string, got {slide!r}")
+        expected = table.get("expected")
+        if expected is not None and expected not in set(figures.Verdict):
+            raise self.fail(where, f"expected: {expected!r} is none of {', '.join(figures.Verdict)}")
+        try:
+            printed = figures.read(self.text(table, "printed", where))
+        except figures.FigureError as error:
+            raise self.fail(where, str(error)) from None
+        return Claim(
+            id=self.text(table, "id", where, f"s{slide}-{what}".replace(" ", "-")),
+            slide=str(slide),
+            what=what,
+            printed=printed,
+            expected=expected,
+            note=self.text(table, "note", where, ""),
+            working=self.text(table, "working", where, ""),
+        )
+
+    def what(self, text: str, where: str, learning: Learning | None) -> What:
+        match = _WHAT.fullmatch(" ".join(text.split()))
+        if not match:
+            raise self.fail(where, "expected a name, dE/dw or either followed by 'after N'")
+        after = int(match["after"] or 0)
+        if after and learning is None:
+            raise self.fail(where, "'after' needs a [learn] table")
+        if after > MAX_STEPS:
+            raise self.fail(where, f"after {after}: at most {MAX_STEPS} updates are followed")
+        scalars = {given.name for given in self.given} | {f.name for f in self.formulas}
+        wanted = [match["name"]] if match["name"] else [match["of"], match["by"]]
+        # "dx" may itself be a name, but "dE/dw" never is.
+        for name in wanted:
+            if name not in scalars:
+                raise self.fail(where, f"{name} is neither given nor computed as a scalar{nearest(name, scalars)}")
+        return What(match["name"] or match["of"], match["by"], after)
+
+    def distinct(self, claims: list[Claim]) -> Iterator[Claim]:
+        seen: set[str] = set()
+        for claim in claims:
+            if claim.id in seen:
+                raise self.fail(f"claim {claim.what}", f'id "{claim.id}" stands twice; give one of them an id')
+            seen.add(claim.id)
+            yield claim
