@@ -20,29 +20,29 @@ class Expr:
 
     __slots__ = ()
 
-    def __add__(self, other: Expr | int | Fraction) -> Expr:
-        return total((self, lift(other)))
+    def __add__(self, other: Operand) -> Expr:
+        return total((self, lift(other))) if isinstance(other, OPERAND) else NotImplemented
 
-    def __radd__(self, other: int | Fraction) -> Expr:
-        return total((lift(other), self))
+    def __radd__(self, other: Operand) -> Expr:
+        return total((lift(other), self)) if isinstance(other, OPERAND) else NotImplemented
 
-    def __sub__(self, other: Expr | int | Fraction) -> Expr:
-        return total((self, -lift(other)))
+    def __sub__(self, other: Operand) -> Expr:
+        return total((self, -lift(other))) if isinstance(other, OPERAND) else NotImplemented
 
-    def __rsub__(self, other: int | Fraction) -> Expr:
-        return total((lift(other), -self))
+    def __rsub__(self, other: Operand) -> Expr:
+        return total((lift(other), -self)) if isinstance(other, OPERAND) else NotImplemented
 
-    def __mul__(self, other: Expr | int | Fraction) -> Expr:
-        return product((self, lift(other)))
+    def __mul__(self, other: Operand) -> Expr:
+        return product((self, lift(other))) if isinstance(other, OPERAND) else NotImplemented
 
-    def __rmul__(self, other: int | Fraction) -> Expr:
-        return product((lift(other), self))
+    def __rmul__(self, other: Operand) -> Expr:
+        return product((lift(other), self)) if isinstance(other, OPERAND) else NotImplemented
 
-    def __truediv__(self, other: Expr | int | Fraction) -> Expr:
-        return quotient(self, lift(other))
+    def __truediv__(self, other: Operand) -> Expr:
+        return quotient(self, lift(other)) if isinstance(other, OPERAND) else NotImplemented
 
-    def __rtruediv__(self, other: int | Fraction) -> Expr:
-        return quotient(lift(other), self)
+    def __rtruediv__(self, other: Operand) -> Expr:
+        return quotient(lift(other), self) if isinstance(other, OPERAND) else NotImplemented
 
     def __pow__(self, exponent: int) -> Expr:
         return power(self, exponent)
@@ -120,6 +120,9 @@ class Call(Expr):
 
     __str__ = Expr.__str__
 
+
+Operand = Expr | int | Fraction
+OPERAND = (Expr, int, Fraction)  # anything else (an array of expressions) handles the operator itself
 
 ZERO = Num(Fraction(0))
 ONE = Num(Fraction(1))
