@@ -71,7 +71,7 @@ def judge(example: Example, routes: bool = True) -> Judged:
         ... claims = [{slide = 1, what = "a", printed = "0.731"}, {slide = 1, what = "da/dz", printed = "0.176"}]
         ... '''), routes=False)
         >>> [(str(j.verdict), j.exact) for j in judged.judgements]
-        [('right', '0.73105857863000487925'), ('wrong', '0.19661193324148186807')]
+        [('right', '0.73105857863000487925'), ('wrong', '0.19661193324148185254')]
     """
     derivation = build(example)
     balls = Balls(derivation)
