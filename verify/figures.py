@@ -16,7 +16,7 @@ Interval = tuple[Fraction, Fraction]
 Enclose = Callable[[int], Interval]
 
 PRECISIONS = (64, 128, 256, 512, 1024, 2048)
-_FIGURE = re.compile(r"([+-−]?)\s*(\d{0,60})(?:[.,](\d{0,60}))?(?:[eE]([+-]?\d{1,3}))?")
+_FIGURE = re.compile(r"([+\-−]?)\s*(\d{0,60})(?:[.,](\d{0,60}))?(?:[eE]([+-]?\d{1,3}))?")
 
 
 class Verdict(StrEnum):
