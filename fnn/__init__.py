@@ -1,3 +1,218 @@
 """Train small and medium neural networks with pure functions on JAX."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fnn.activations import (
+        elu as elu,
+    )
+    from fnn.activations import (
+        leaky_relu as leaky_relu,
+    )
+    from fnn.activations import (
+        prelu as prelu,
+    )
+    from fnn.activations import (
+        relu as relu,
+    )
+    from fnn.activations import (
+        sigmoid as sigmoid,
+    )
+    from fnn.activations import (
+        softmax as softmax,
+    )
+    from fnn.activations import (
+        softplus as softplus,
+    )
+    from fnn.activations import (
+        step as step,
+    )
+    from fnn.activations import (
+        tanh as tanh,
+    )
+    from fnn.checkpoint import load as load
+    from fnn.checkpoint import save as save
+    from fnn.data import (
+        Dataset as Dataset,
+    )
+    from fnn.data import (
+        batches as batches,
+    )
+    from fnn.data import (
+        load_digits as load_digits,
+    )
+    from fnn.data import (
+        load_idx as load_idx,
+    )
+    from fnn.data import (
+        load_mnist as load_mnist,
+    )
+    from fnn.data import (
+        read_idx as read_idx,
+    )
+    from fnn.errors import (
+        CheckpointError as CheckpointError,
+    )
+    from fnn.errors import (
+        DataError as DataError,
+    )
+    from fnn.errors import (
+        DivergedError as DivergedError,
+    )
+    from fnn.errors import (
+        InputError as InputError,
+    )
+    from fnn.evaluation import evaluate as evaluate
+    from fnn.evaluation import predict as predict
+    from fnn.layers import (
+        average_pool as average_pool,
+    )
+    from fnn.layers import (
+        conv as conv,
+    )
+    from fnn.layers import (
+        dense as dense,
+    )
+    from fnn.layers import (
+        dropout as dropout,
+    )
+    from fnn.layers import (
+        flatten as flatten,
+    )
+    from fnn.layers import (
+        lift as lift,
+    )
+    from fnn.layers import (
+        max_pool as max_pool,
+    )
+    from fnn.layers import (
+        serial as serial,
+    )
+    from fnn.layers import (
+        stateless as stateless,
+    )
+    from fnn.losses import (
+        accuracy as accuracy,
+    )
+    from fnn.losses import (
+        half_squared_error as half_squared_error,
+    )
+    from fnn.losses import (
+        mean_squared_error as mean_squared_error,
+    )
+    from fnn.losses import (
+        sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy,
+    )
+    from fnn.losses import (
+        softmax_cross_entropy as softmax_cross_entropy,
+    )
+    from fnn.losses import (
+        softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
+    )
+    from fnn.models import cnn as cnn
+    from fnn.models import linear as linear
+    from fnn.models import mlp as mlp
+    from fnn.objectives import loss_and_grad as loss_and_grad
+    from fnn.objectives import supervised as supervised
+    from fnn.summary import count_parameters as count_parameters
+    from fnn.summary import summarize as summarize
+    from fnn.train import (
+        Epoch as Epoch,
+    )
+    from fnn.train import (
+        Fitted as Fitted,
+    )
+    from fnn.train import (
+        epochs as epochs,
+    )
+    from fnn.train import (
+        fit as fit,
+    )
+    from fnn.train import (
+        make_step as make_step,
+    )
+    from fnn.train import (
+        start as start,
+    )
+    from fnn.types import Batch as Batch
+    from fnn.types import Model as Model
+    from fnn.types import Objective as Objective
+    from fnn.types import TrainState as TrainState
+
 __version__ = "0.1.0"
+
+# Where each public name lives. Importing one imports JAX; `import fnn` alone does not, so that --help is quick.
+_HOME = {
+    "elu": "fnn.activations",
+    "leaky_relu": "fnn.activations",
+    "prelu": "fnn.activations",
+    "relu": "fnn.activations",
+    "sigmoid": "fnn.activations",
+    "softmax": "fnn.activations",
+    "softplus": "fnn.activations",
+    "step": "fnn.activations",
+    "tanh": "fnn.activations",
+    "load": "fnn.checkpoint",
+    "save": "fnn.checkpoint",
+    "Dataset": "fnn.data",
+    "batches": "fnn.data",
+    "load_digits": "fnn.data",
+    "load_idx": "fnn.data",
+    "load_mnist": "fnn.data",
+    "read_idx": "fnn.data",
+    "CheckpointError": "fnn.errors",
+    "DataError": "fnn.errors",
+    "DivergedError": "fnn.errors",
+    "InputError": "fnn.errors",
+    "evaluate": "fnn.evaluation",
+    "predict": "fnn.evaluation",
+    "average_pool": "fnn.layers",
+    "conv": "fnn.layers",
+    "dense": "fnn.layers",
+    "dropout": "fnn.layers",
+    "flatten": "fnn.layers",
+    "lift": "fnn.layers",
+    "max_pool": "fnn.layers",
+    "serial": "fnn.layers",
+    "stateless": "fnn.layers",
+    "accuracy": "fnn.losses",
+    "half_squared_error": "fnn.losses",
+    "mean_squared_error": "fnn.losses",
+    "sigmoid_binary_cross_entropy": "fnn.losses",
+    "softmax_cross_entropy": "fnn.losses",
+    "softmax_cross_entropy_with_integer_labels": "fnn.losses",
+    "cnn": "fnn.models",
+    "linear": "fnn.models",
+    "mlp": "fnn.models",
+    "loss_and_grad": "fnn.objectives",
+    "supervised": "fnn.objectives",
+    "count_parameters": "fnn.summary",
+    "summarize": "fnn.summary",
+    "Epoch": "fnn.train",
+    "Fitted": "fnn.train",
+    "epochs": "fnn.train",
+    "fit": "fnn.train",
+    "make_step": "fnn.train",
+    "start": "fnn.train",
+    "Batch": "fnn.types",
+    "Model": "fnn.types",
+    "Objective": "fnn.types",
+    "TrainState": "fnn.types",
+}
+
+__all__ = sorted([*_HOME, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fnn' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value  # found at once the next time
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

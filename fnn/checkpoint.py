@@ -1,0 +1,188 @@
+"""How trained parameters are kept on disk. The only file that knows.
+
+A kept model is a folder: ``arrays/`` written by Orbax, ``description.json`` saying what the arrays are and whatever the
+caller wants to know again, ``manifest.json`` with the SHA-256 of every other file. Orbax itself does not notice a bit
+that has flipped on the disk; the manifest does. Nothing is ever unpickled, and what is loaded must fit what is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from fnn.errors import CheckpointError
+
+_ARRAYS, _DESCRIPTION, _MANIFEST = "arrays", "description.json", "manifest.json"
+_FORMAT = 1
+
+
+def save(path: str | Path, tree: Any, about: Mapping[str, Any] | None = None) -> None:
+    """Keeps a pytree of arrays in the folder ``path``, replacing what was kept there before.
+
+    The folder appears whole or not at all: an interruption leaves the old one.
+
+    Args:
+        path: the folder; its parents are made.
+        tree: nested dicts of arrays, such as ``{"params": params, "state": state}``.
+        about: what else to keep beside it; has to be JSON.
+
+    Raises:
+        CheckpointError: ``path`` exists and was not made by this function, or cannot be written, or ``tree`` is empty.
+
+    Example:
+        >>> import numpy as np
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(f"{folder}/kept", {"w": np.ones(2, np.float32)}, {"seed": 1})
+        ...     load(f"{folder}/kept", like={"w": np.zeros(2, np.float32)})["w"].tolist(), describe(f"{folder}/kept")
+        ([1.0, 1.0], {'seed': 1})
+    """
+    path = Path(path).absolute()
+    check_replaceable(path)
+    leaves = _leaves(tree)
+    if not leaves:
+        raise CheckpointError(f"{path}: expected arrays to keep, got none")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
+            fresh = Path(scratch) / "new"
+            with ocp.StandardCheckpointer() as checkpointer:
+                checkpointer.save(fresh / _ARRAYS, tree)
+            description = {"format": _FORMAT, "arrays": leaves, "about": dict(about or {})}
+            (fresh / _DESCRIPTION).write_text(json.dumps(description, indent=1))
+            (fresh / _MANIFEST).write_text(json.dumps(_digests(fresh), indent=1))
+            if path.exists():
+                path.rename(Path(scratch) / "old")
+            fresh.rename(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def load(path: str | Path, like: Any) -> Any:
+    """The pytree that :func:`save` kept in ``path``.
+
+    Args:
+        path: the folder.
+        like: a pytree of the same structure, shapes and dtypes: arrays or ``jax.ShapeDtypeStruct``.
+
+    Returns:
+        The arrays, on the default device, in the structure of ``like``.
+
+    Raises:
+        CheckpointError: the folder is missing, not complete or not as it was written, or holds another structure.
+
+    Example:
+        >>> load("no-such-folder", like={})
+        Traceback (most recent call last):
+            ...
+        fnn.errors.CheckpointError: no-such-folder: no kept parameters there (no manifest.json)
+    """
+    kept, wanted = _read(path)["arrays"], _leaves(like)
+    for name in sorted({*kept, *wanted}):
+        if kept.get(name) != wanted.get(name):
+            expected, found = (_text(leaves.get(name)) for leaves in (wanted, kept))
+            raise CheckpointError(f"{path}: belongs to another model: expected {name} {expected}, got {found}")
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    target = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), like)
+    with ocp.StandardCheckpointer() as checkpointer:
+        return checkpointer.restore(Path(path).absolute() / _ARRAYS, target)
+
+
+def describe(path: str | Path) -> dict[str, Any]:
+    """What ``about`` was when :func:`save` wrote ``path``.
+
+    Raises:
+        CheckpointError: the folder is missing, not complete or not as it was written.
+
+    Example:
+        See :func:`save`.
+    """
+    about: dict[str, Any] = _read(path)["about"]
+    return about
+
+
+def check_replaceable(path: str | Path) -> None:
+    """Refuses a folder that :func:`save` did not make: replacing it would destroy somebody's files.
+
+    Raises:
+        CheckpointError: there is something else at ``path``.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     check_replaceable(f"{folder}/not-there-yet")
+    """
+    path = Path(path)
+    if path.exists() and not (path / _MANIFEST).is_file() and not (path.is_dir() and not any(path.iterdir())):
+        raise CheckpointError(f"{path}: exists and holds no kept parameters; it is not replaced")
+
+
+def find_newest(folder: str | Path) -> Path:
+    """The folder in ``folder`` that :func:`save` wrote last.
+
+    Raises:
+        CheckpointError: there is none.
+
+    Example:
+        >>> find_newest("no-such-folder")
+        Traceback (most recent call last):
+            ...
+        fnn.errors.CheckpointError: no-such-folder: no kept parameters there
+    """
+    manifests = [m for m in Path(folder).glob(f"*/{_MANIFEST}") if not m.parent.name.startswith(".")]
+    if not manifests:
+        raise CheckpointError(f"{folder}: no kept parameters there")
+    return max(manifests, key=lambda manifest: (manifest.stat().st_mtime_ns, manifest.parent.name)).parent
+
+
+def _read(path: str | Path) -> dict[str, Any]:
+    """The description, after every file has been found to be what it was."""
+    path = Path(path)
+    if not (path / _MANIFEST).is_file():
+        raise CheckpointError(f"{path}: no kept parameters there (no {_MANIFEST})")
+    try:
+        manifest = json.loads((path / _MANIFEST).read_bytes())
+        present = _digests(path)
+        if not isinstance(manifest, dict):
+            raise CheckpointError(f"{path}: damaged: {_MANIFEST} is not what was written")
+        for name in sorted({*manifest, *present}):
+            if name not in present:
+                raise CheckpointError(f"{path}: damaged: {name} is missing")
+            if manifest.get(name) != present[name]:
+                raise CheckpointError(f"{path}: damaged: {name} is not what was written (SHA-256 differs)")
+        description = json.loads((path / _DESCRIPTION).read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path}: damaged: {_MANIFEST} is not what was written") from None
+    if not isinstance(description, dict) or description.get("format") != _FORMAT:
+        raise CheckpointError(f"{path}: expected format {_FORMAT}, got another version's")
+    return description
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    digests = {}
+    for directory, _, names in os.walk(folder):
+        for name in names:
+            file = Path(directory) / name
+            relative = file.relative_to(folder).as_posix()
+            if relative != _MANIFEST:
+                digests[relative] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return digests
+
+
+def _leaves(tree: Any) -> dict[str, dict[str, Any]]:
+    named = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): {"shape": list(leaf.shape), "dtype": str(leaf.dtype)} for path, leaf in named}
+
+
+def _text(leaf: Mapping[str, Any] | None) -> str:
+    return "to be absent" if leaf is None else f"of shape {tuple(leaf['shape'])} and dtype {leaf['dtype']}"

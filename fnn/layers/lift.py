@@ -1,0 +1,63 @@
+"""Functions as models: what a layer without state needs to say, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fnn.errors import InputError
+from fnn.types import KeyArray, Model, Params, State
+
+
+def stateless(name: str, init: Callable[[KeyArray, Any], Params], forward: Callable[[Params, Any], Any]) -> Model:
+    """A model that has no state and draws no random numbers when it is applied.
+
+    Args:
+        name: what a person calls it.
+        init: ``(key, x) -> params``.
+        forward: ``(params, x) -> y``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> shift = stateless("shift", lambda key, x: {"by": jnp.ones(())}, lambda params, x: x + params["by"])
+        >>> params, state = shift.init(jax.random.key(0), jnp.zeros(2))
+        >>> shift.apply(params, state, jnp.zeros(2))[0].tolist()
+        [1.0, 1.0]
+    """
+
+    def init_model(key: KeyArray, x: Any) -> tuple[Params, State]:
+        return init(key, x), {}
+
+    def apply(
+        params: Params, state: State, x: Any, *, key: KeyArray | None = None, train: bool = False
+    ) -> tuple[Any, State]:
+        return forward(params, x), state
+
+    return Model(init_model, apply, name)
+
+
+def lift(function: Callable[[Any], Any]) -> Model:
+    """A plain function of the inputs, such as an activation, as a model without parameters.
+
+    Raises:
+        InputError: ``function`` cannot be called, or, when applied, gives a model: a layer's parentheses were forgotten.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> lift(jnp.tanh).apply({}, {}, jnp.zeros(2))[0].tolist()
+        [0.0, 0.0]
+    """
+    if not callable(function):
+        raise InputError(f"serial: expected a Model or a callable as a layer, got {function!r}")
+    wrapped = getattr(function, "func", function)  # a functools.partial is known by what it wraps
+    name = getattr(wrapped, "__name__", type(function).__name__)
+    if name == "<lambda>":
+        name = "function"
+
+    def forward(params: Params, x: Any) -> Any:
+        y = function(x)
+        if isinstance(y, Model):
+            raise InputError(f"serial: expected a layer, got the function {name} that makes one; write {name}(...)")
+        return y
+
+    return stateless(name, lambda key, x: {}, forward)

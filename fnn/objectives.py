@@ -1,0 +1,97 @@
+"""From a model and a loss per example to the scalar that training minimises, and its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from fnn.errors import expect
+from fnn.types import Batch, ExampleLoss, KeyArray, Metrics, Model, Objective, Params, State
+
+
+def supervised(model: Model, loss: ExampleLoss, metrics: Mapping[str, ExampleLoss] | None = None) -> Objective:
+    """The mean of ``loss`` over the examples of a batch, the model being in training.
+
+    A batch is ``(x, y)`` or ``(x, y, weights)``; with weights the mean is weighted, so that examples of weight 0 (the
+    padding of a last, smaller batch) count for nothing.
+
+    Args:
+        model: gives outputs for ``x``.
+        loss: ``(outputs, y) -> (batch,)``, such as those of :mod:`fnn.losses`.
+        metrics: more functions like ``loss``, by name, whose means are reported beside it.
+
+    Returns:
+        ``(params, state, batch, key) -> (loss, (state, metrics))``; metrics always has ``"loss"``.
+
+    Raises:
+        InputError: in use, ``loss`` or a metric does not give one number per example.
+
+    Example:
+        >>> from fnn import dense, mean_squared_error
+        >>> model = dense(1)
+        >>> x, y = jnp.ones((4, 2)), jnp.zeros((4, 1))
+        >>> params, state = model.init(jax.random.key(0), x)
+        >>> loss, (state, metrics) = supervised(model, mean_squared_error)(params, state, (x, y), jax.random.key(1))
+        >>> loss.shape, sorted(metrics)
+        ((), ['loss'])
+    """
+    functions = {"loss": loss, **(metrics or {})}
+    expect(functions["loss"] is loss, "supervised", 'metrics with names other than "loss"', '"loss"')
+
+    def objective(
+        params: Params, state: State, batch: Any, key: KeyArray, /
+    ) -> tuple[Float[Array, ""], tuple[State, Metrics]]:
+        x, y, weights = Batch(*batch)
+        outputs, state = model.apply(params, state, x, key=key, train=True)
+        means = {name: weighted_mean(name, function(outputs, y), weights) for name, function in functions.items()}
+        return means["loss"], (state, means)
+
+    return objective
+
+
+def loss_and_grad(
+    objective: Objective,
+) -> Callable[[Params, State, Any, KeyArray], tuple[tuple[Float[Array, ""], tuple[State, Metrics]], Params]]:
+    """The objective's value and its gradient with respect to the parameters, compiled.
+
+    Returns:
+        ``(params, state, batch, key) -> ((loss, (state, metrics)), grads)``; ``grads`` has the structure of ``params``.
+
+    Example:
+        >>> from fnn import dense, half_squared_error
+        >>> model = dense(1, bias=False)
+        >>> x, y = jnp.array([[1.0, 2.0]]), jnp.array([[0.0]])
+        >>> params = {"w": jnp.array([[3.0], [4.0]])}
+        >>> (loss, _), grads = loss_and_grad(supervised(model, half_squared_error))(params, {}, (x, y), jax.random.key(0))
+        >>> float(loss), grads["w"].tolist()  # output 11, loss 11^2 / 2, gradient 11 x
+        (60.5, [[11.0], [22.0]])
+    """
+    return jax.jit(jax.value_and_grad(objective, has_aux=True))
+
+
+def weighted_mean(
+    name: str, values: Float[Array, " batch"], weights: Float[Array, " batch"] | None
+) -> Float[Array, ""]:
+    """The mean of one number per example; with weights, sum w_i v_i / sum w_i. A weight of 0 silences even a NaN.
+
+    Raises:
+        InputError: ``values`` is not one number per example.
+
+    Example:
+        >>> float(weighted_mean("loss", jnp.array([1.0, 3.0, jnp.nan]), jnp.array([1.0, 1.0, 0.0])))
+        2.0
+    """
+    expect(values.ndim == 1, "supervised", f"{name} to give one number per example", f"shape {values.shape}")
+    if weights is None:
+        return jnp.mean(values)
+    expect(
+        weights.shape == values.shape,
+        "supervised",
+        f"weights.shape == {values.shape}",
+        f"weights.shape == {weights.shape}",
+    )
+    return jnp.sum(jnp.where(weights > 0, weights * values, 0)) / jnp.sum(weights)
