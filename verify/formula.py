@@ -3,6 +3,11 @@
 Formulas are over scalars, vectors and matrices. Arrays are NumPy object arrays of expressions, so what comes out is
 always scalar expressions with names; entries are counted from 1, as on a slide: ``W[1,2]*x[2]``. Decimals are read
 from the digits as written (0.1 is one tenth), never through a float.
+
+Cases and sums are written as Python writes them: ``v if v > 0 else alpha*(exp(v) - 1)`` becomes the same thing in
+``step``; ``sum(W[j,k]*a[k] for k in a if k != j)`` runs ``k`` over the indices of ``a``; ``i == j`` between indices is
+decided while reading. ``phi`` is a function of which nothing is known but that it has a derivative, ``dphi``.
+``D(E, w)``, the derivative of one named quantity by another, stands in printed formulas only.
 """
 
 from __future__ import annotations
@@ -10,40 +15,33 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from verify.expr import Expr, Num, call, lift, total
+from verify.expr import ONE, Expr, Num, lift
+from verify.functions import FUNCTIONS, MAX_ENTRIES, FormulaError, Value, scalar, stack
 
-Value = Expr | NDArray[np.object_]
+__all__ = ["FUNCTIONS", "FormulaError", "Value", "nearest", "number", "parse", "stack"]
 
 MAX_LENGTH = 2_000
 MAX_NODES = 2_000
 MAX_DEPTH = 60
 MAX_EXPONENT = 64
-MAX_ENTRIES = 10_000
 _NUMBER = re.compile(r"(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,3})?")
 
-UNARY = (
-    "exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan", "sigmoid", "softplus", "relu", "step",
-    "abs", "sign",
-)  # fmt: skip
 
-
-class FormulaError(ValueError):
-    """A formula that cannot be read: the message says what and where, in one line."""
-
-
-def parse(text: str, names: Mapping[str, Value]) -> Value:
+def parse(text: str, names: Mapping[str, Value], indices: Mapping[str, int] | None = None) -> Value:
     """Read a formula.
 
     Args:
         text: for example ``"sigmoid(W @ x + b)"``. Operators ``+ - * / **`` (whole-number exponents) and ``@``,
             entries ``W[1,2]`` counted from 1, lists, and the functions of :data:`FUNCTIONS`.
         names: what each name stands for: a scalar expression or an object array of them.
+        indices: for a printed formula, the values of its free indices (an empty mapping where it has none); with
+            None, the formula is not a printed one, and ``D`` is refused.
 
     Returns:
         An expression, or an object array of expressions.
@@ -56,6 +54,8 @@ def parse(text: str, names: Mapping[str, Value]) -> Value:
         >>> from verify.formula import parse
         >>> str(parse("2*w + .50", {"w": Var("w")}))
         '2*w + .50'
+        >>> str(parse("sum(w*k[i] for i in k if i != j)", {"w": Var("w"), "k": parse("[4, 5, 6]", {})}, {"j": 2}))
+        'w*4 + w*6'
         >>> parse("__import__('os')", {})
         Traceback (most recent call last):
         verify.formula.FormulaError: formula "__import__('os')": unknown function __import__
@@ -77,7 +77,7 @@ def parse(text: str, names: Mapping[str, Value]) -> Value:
     if count > MAX_NODES:
         raise FormulaError(f"formula {_short(text)}: {count} parts, at most {MAX_NODES} are read")
     try:
-        return _Reader(text.strip(), names).read(tree.body)
+        return _Reader(text.strip(), names, indices).read(tree.body)
     except RecursionError:
         raise FormulaError(f"formula {_short(text)}: nested too deeply") from None
 
@@ -110,9 +110,12 @@ def _short(text: str) -> str:
 
 
 class _Reader:
-    def __init__(self, text: str, names: Mapping[str, Value]) -> None:
+    def __init__(self, text: str, names: Mapping[str, Value], indices: Mapping[str, int] | None) -> None:
         self.text = text
         self.names = names
+        self.printed = indices is not None
+        self.indices = dict(indices or {})
+        self.repeats = 0
 
     def fail(self, why: str) -> FormulaError:
         return FormulaError(f"formula {_short(self.text)}: {why}")
@@ -128,6 +131,8 @@ class _Reader:
                 except FormulaError:
                     raise self.fail(f"{_short(written)} is not a plain decimal number") from None
             case ast.Name(id=name):
+                if name in self.indices:
+                    raise self.fail(f"{name} is an index: it stands inside [ ] or in a condition")
                 if name not in self.names:
                     raise self.fail(f"unknown name {name}{nearest(name, self.names)}")
                 return self.names[name]
@@ -141,8 +146,12 @@ class _Reader:
                 return self.matmul(self.read(left), self.read(right))
             case ast.BinOp(left=left, op=op, right=right):
                 return self.binary(op, self.read(left), self.read(right))
+            case ast.Call(func=ast.Name(id="sum"), args=[ast.GeneratorExp(elt=term, generators=[loop])], keywords=[]):
+                return self.repeated(term, loop)
             case ast.Call(func=func, args=args, keywords=keywords):
                 return self.apply(func, args, keywords)
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                return self.cases(test, body, orelse)
             case ast.Subscript(value=value, slice=index):
                 return self.entry(self.read(value), index)
             case ast.List(elts=entries) | ast.Tuple(elts=entries):
@@ -181,17 +190,98 @@ class _Reader:
             raise self.fail("@ stands between vectors and matrices")
         if left.shape[-1] != right.shape[0]:
             raise self.fail(f"@ between shapes {left.shape} and {right.shape}: {left.shape[-1]} != {right.shape[0]}")
-        return _scalar(np.asarray(np.dot(left, right), dtype=object))
+        return scalar(np.asarray(np.dot(left, right), dtype=object))
 
     def entry(self, value: Value, index: ast.expr) -> Value:
         parts = index.elts if isinstance(index, ast.Tuple) else [index]
-        numbers = [part.value for part in parts if isinstance(part, ast.Constant) and type(part.value) is int]
+        numbers = [n for part in parts if (n := self.index(part)) is not None]
         if not isinstance(value, np.ndarray) or len(numbers) != len(parts) or len(numbers) > value.ndim:
             raise self.fail("an index is one whole number per axis of an array, counted from 1, as in W[1,2]")
         if any(not 1 <= n <= size for n, size in zip(numbers, value.shape, strict=False)):
             raise self.fail(f"index {numbers} is outside of shape {value.shape} (entries are counted from 1)")
         picked = value[tuple(n - 1 for n in numbers)]
         return picked if isinstance(picked, Expr) else np.asarray(picked, dtype=object)
+
+    def index(self, node: ast.expr) -> int | None:
+        """The whole number that an index stands for (``2``, ``k``, ``k + 1``), or None where it is no index."""
+        match node:
+            case ast.Constant(value=int() as value) if type(value) is int:
+                return value
+            case ast.Name(id=name):
+                return self.indices.get(name)
+            case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op, right=right):
+                a, b = self.index(left), self.index(right)
+                return None if a is None or b is None else a + b if isinstance(op, ast.Add) else a - b
+        return None
+
+    def decided(self, test: ast.expr) -> bool | None:
+        """The truth of a condition between indices; None where it is not one."""
+        if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+            return None
+        left, right = self.index(test.left), self.index(test.comparators[0])
+        if left is None or right is None:
+            return None
+        order = {ast.Eq: left == right, ast.NotEq: left != right, ast.Lt: left < right, ast.LtE: left <= right,
+                 ast.Gt: left > right, ast.GtE: left >= right}  # fmt: skip
+        return order.get(type(test.ops[0]))
+
+    def cases(self, test: ast.expr, body: ast.expr, orelse: ast.expr) -> Value:
+        """``a if x > 0 else b``, by ``step``, which is 1 above 0 and 0 at 0 and below."""
+        decided = self.decided(test)
+        if decided is not None:
+            return self.read(body if decided else orelse)
+        if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+            raise self.fail("a condition is one comparison, as in x > 0 or i == j")
+        above = self.binary(ast.Sub(), self.read(test.left), self.read(test.comparators[0]))
+        below = -above
+        match test.ops[0]:
+            case ast.Gt():
+                holds = _step(above)
+            case ast.GtE():
+                holds = ONE - _step(below)
+            case ast.Lt():
+                holds = _step(below)
+            case ast.LtE():
+                holds = ONE - _step(above)
+            case _:
+                raise self.fail("a condition on numbers is one of > >= < <=")
+        first = self.binary(ast.Mult(), holds, self.read(body))
+        return self.binary(ast.Add(), first, self.binary(ast.Mult(), ONE - holds, self.read(orelse)))
+
+    def repeated(self, term: ast.expr, loop: ast.comprehension) -> Value:
+        """``sum(... for k in a if k != j)``: ``k`` runs over the indices of ``a``, or over a list of whole numbers."""
+        if not isinstance(loop.target, ast.Name) or loop.is_async:
+            raise self.fail("a sum runs over one index, as in sum(a[k] for k in a)")
+        name = loop.target.id
+        if name in self.names or name in self.indices:
+            raise self.fail(f"the index {name} is the name of something else")
+        if isinstance(loop.iter, ast.List):
+            run = [n for entry in loop.iter.elts if (n := self.index(entry)) is not None]
+            if len(run) != len(loop.iter.elts):
+                raise self.fail("a sum runs over the indices of an array, or over a list of whole numbers")
+        else:
+            over = self.read(loop.iter)
+            if not isinstance(over, np.ndarray):
+                raise self.fail("a sum runs over the indices of an array, or over a list of whole numbers")
+            run = list(range(1, over.shape[0] + 1))
+        entries: list[Value] = []
+        for n in run:
+            self.repeats += 1
+            if self.repeats > MAX_ENTRIES:
+                raise self.fail(f"more than {MAX_ENTRIES} terms")
+            self.indices[name] = n
+            kept = [self.decided(test) for test in loop.ifs]
+            if None in kept:
+                raise self.fail("the condition of a sum is a comparison between indices, as in k != j")
+            if all(kept):
+                entries.append(self.read(term))
+        del self.indices[name]
+        if not entries:
+            return lift(0)
+        result = entries[0]
+        for value in entries[1:]:
+            result = self.binary(ast.Add(), result, value)
+        return result
 
     def array(self, entries: list[Value]) -> NDArray[np.object_]:
         shapes = {entry.shape if isinstance(entry, np.ndarray) else () for entry in entries}
@@ -210,6 +300,8 @@ class _Reader:
         if len(args) not in counts:
             wanted = " or ".join(map(str, counts)) if len(counts) <= 2 else f"{counts[0]} or more"
             raise self.fail(f"{func.id} takes {wanted} argument(s), got {len(args)}")
+        if func.id == "D" and not self.printed:
+            raise self.fail("D stands in printed formulas only; what is computed is not computed from derivatives")
         values = [self.read(arg) for arg in args]
         try:
             result = function(*values)
@@ -220,124 +312,5 @@ class _Reader:
         return result
 
 
-def stack(entries: list[Value]) -> NDArray[np.object_]:
-    """One array of equally shaped entries. (np.stack would look inside the expressions.)"""
-    inner = entries[0].shape if isinstance(entries[0], np.ndarray) else ()
-    out = np.empty((len(entries), *inner), dtype=object)
-    for i, entry in enumerate(entries):
-        out[i] = entry
-    return out
-
-
-def _scalar(value: NDArray[np.object_]) -> Value:
-    return value.item() if value.shape == () else value
-
-
-def _map(function: Callable[[Expr], Expr], value: Value) -> Value:
-    if isinstance(value, Expr):
-        return function(value)
-    out = np.empty(value.shape, dtype=object)
-    for index, entry in np.ndenumerate(value):
-        out[index] = function(entry)
-    return out
-
-
-def _entries(value: Value, name: str, ndim: tuple[int, ...] = (1, 2)) -> NDArray[np.object_]:
-    if not isinstance(value, np.ndarray) or value.ndim not in ndim:
-        wanted = " or ".join({1: "a vector", 2: "a matrix"}[n] for n in ndim)
-        raise FormulaError(f"{name} takes {wanted}")
-    return value
-
-
-def _unary(name: str) -> Callable[[Value], Value]:
-    return lambda value: _map(lambda entry: call(name, entry), value)
-
-
-def _sum(value: Value) -> Expr:
-    return total(tuple(_entries(value, "sum").flat))
-
-
-def _mean(value: Value) -> Expr:
-    return _sum(value) / lift(_entries(value, "mean").size)
-
-
-def _dot(left: Value, right: Value) -> Expr:
-    a, b = _entries(left, "dot", (1,)), _entries(right, "dot", (1,))
-    if a.shape != b.shape:
-        raise FormulaError(f"dot of shapes {a.shape} and {b.shape}")
-    return total(tuple(x * y for x, y in zip(a, b, strict=True)))
-
-
-def _outer(left: Value, right: Value) -> NDArray[np.object_]:
-    a, b = _entries(left, "outer", (1,)), _entries(right, "outer", (1,))
-    return np.asarray(np.multiply.outer(a, b), dtype=object)
-
-
-def _softmax(value: Value) -> Value:
-    entries = _entries(value, "softmax", (1,))
-    bottom = total(tuple(call("exp", entry) for entry in entries))
-    return _map(lambda entry: call("exp", entry) / bottom, entries)
-
-
-def _pad(value: Value, width: Value) -> NDArray[np.object_]:
-    matrix = _entries(value, "pad", (2,))
-    if not isinstance(width, Num) or width.value.denominator != 1 or not 0 <= width.value <= 100:
-        raise FormulaError("pad takes a matrix and a whole number")
-    return np.pad(matrix, int(width.value), constant_values=lift(0))
-
-
-def _correlate(value: Value, kernel: Value) -> NDArray[np.object_]:
-    """What deep learning calls a convolution: the kernel is not flipped; no padding, stride 1."""
-    image, window = _entries(value, "conv2d", (2,)), _entries(kernel, "conv2d", (2,))
-    rows, columns = (n - k + 1 for n, k in zip(image.shape, window.shape, strict=True))
-    if rows < 1 or columns < 1:
-        raise FormulaError(f"conv2d: a kernel of shape {window.shape} on an image of shape {image.shape}")
-    if rows * columns * window.size > MAX_ENTRIES:
-        raise FormulaError(f"conv2d needs {rows * columns * window.size} products, at most {MAX_ENTRIES} are made")
-    out = np.empty((rows, columns), dtype=object)
-    for i, j in np.ndindex(rows, columns):
-        patch = image[i : i + window.shape[0], j : j + window.shape[1]]
-        out[i, j] = total(tuple(a * b for a, b in zip(patch.flat, window.flat, strict=True)))
-    return out
-
-
-def _extreme(name: str) -> Callable[..., Expr]:
-    def function(*values: Value) -> Expr:
-        entries = list(values[0].flat) if len(values) == 1 and isinstance(values[0], np.ndarray) else list(values)
-        if any(isinstance(entry, np.ndarray) for entry in entries):
-            raise FormulaError(f"{name} takes one array or several scalars")
-        result = entries[0]
-        for entry in entries[1:]:
-            result = call(name, result, entry)
-        return result
-
-    return function
-
-
-def _with_slope(name: str, default: str | None) -> Callable[..., Value]:
-    def function(value: Value, *slope: Value) -> Value:
-        alpha = slope[0] if slope else Num(Fraction(default or "1"), default)
-        if isinstance(alpha, np.ndarray):
-            raise FormulaError(f"{name}: alpha is one number")
-        return _map(lambda entry: call(name, entry, alpha), value)
-
-    return function
-
-
-FUNCTIONS: Mapping[str, tuple[tuple[int, ...], Callable[..., Value]]] = {
-    **{name: ((1,), _unary(name)) for name in UNARY},
-    "sum": ((1,), _sum),
-    "mean": ((1,), _mean),
-    "dot": ((2,), _dot),
-    "outer": ((2,), _outer),
-    "transpose": ((1,), lambda value: np.transpose(_entries(value, "transpose"))),
-    "softmax": ((1,), _softmax),
-    "pad": ((2,), _pad),
-    "conv2d": ((2,), _correlate),
-    "max": (tuple(range(1, 65)), _extreme("max")),
-    "min": (tuple(range(1, 65)), _extreme("min")),
-    "leaky_relu": ((1, 2), _with_slope("leaky_relu", "0.01")),
-    "prelu": ((2,), _with_slope("leaky_relu", None)),
-    "elu": ((1, 2), _with_slope("elu", "1")),
-}
-"""What a formula may call: the numbers of arguments, and the function on expressions."""
+def _step(value: Value) -> Value:
+    return FUNCTIONS["step"][1](value)

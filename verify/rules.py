@@ -44,6 +44,7 @@ DERIVATIVES: Mapping[str, Rule] = {
     "abs": lambda x, y, f: f.sign(x),
     "sign": lambda x, y, f: 0 * x,
     "relu": lambda x, y, f: f.step(x),
+    "phi": lambda x, y, f: f.dphi(x),
     "step": lambda x, y, f: 0 * x,
 }
 """dy/dx by function name. ``step`` is 1 where x > 0 and 0 where x < 0; at 0 it has no derivative, and neither has
