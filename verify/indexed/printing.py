@@ -71,6 +71,8 @@ def _sum(terms: tuple[Term, ...]) -> str:
     for number, part in enumerate(terms):
         coefficient, rest = _split(part)
         body = text(mul(Number(abs(coefficient)), rest))
+        if isinstance(rest, Add) and abs(coefficient) == 1:
+            body = f"({body})"
         if number == 0:
             shown = ("-" if coefficient < 0 else "") + body
         else:
@@ -122,7 +124,7 @@ def _big_sum(index: Index, body: Term) -> str:
     factors = body.factors if isinstance(body, Mul) else (body,)
     for place, factor in enumerate(factors):
         match factor:
-            case Add((Number(one), Mul((Number(minus), Delta(left, right))))) if (one, minus) == (1, -1):
+            case Add((Number(one), Mul((Number(minus), Delta(left, right))))) if one == 1 and minus == -1:
                 if index in (left, right) and left != right:
                     other = right if left == index else left
                     rest = mul(*factors[:place], *factors[place + 1 :])
@@ -138,6 +140,10 @@ def _scope(body: Term) -> str:
 
 
 def _call(term: Call) -> str:
-    mark = "".join("∂" + _subscript(slot).replace("_", "", 1) for slot in term.slots)
+    mark = "".join("∂" + _subscript(slot) + " " for slot in term.slots)
+    body = term.body
+    if isinstance(body, Atom | Named) and body.indices == term.binders:
+        whole = body.symbol if isinstance(body, Atom) else body.definition.symbol
+        return f"{mark}{term.function}{_subscript(term.labels)}({whole})"
     arrow = f"{''.join(map(str, term.binders))} ↦ {text(term.body)}"
     return f"{mark}{term.function}{_subscript(term.labels)}[{arrow}]"

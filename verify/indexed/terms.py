@@ -4,8 +4,8 @@ A term is plain, immutable data. The operators ``+ - * / **`` build terms and do
 products and fold numbers; everything else is a named rule (`verify.indexed.rules`) or part of the canonical form
 (`verify.indexed.canonical`).
 
-Sizes are symbols, so a term stands for every size at once. Each symbol declares the sizes that its indices run over, and
-an index of another size is refused: a transposed matrix is an error, unless the two sizes are the same.
+Sizes are symbols, so a term stands for every size at once. Each symbol declares the sizes that its indices run over,
+and an index of another size is refused: a transposed matrix is an error, unless the two sizes are the same.
 """
 
 from __future__ import annotations
@@ -608,16 +608,12 @@ def rename(term: Term, new: Mapping[Index, Index]) -> Term:
             return Diff(rename(body, live), Atom(variable.symbol, tuple(map(at, variable.indices))))
         case Call(function, labels, binders, body, slots):
             bounds, inner = _rename_under(binders, body, live)
-            return Call(
-                function, tuple(map(at, labels)), bounds, inner, tuple(tuple(map(at, slot)) for slot in slots)
-            )
+            return Call(function, tuple(map(at, labels)), bounds, inner, tuple(tuple(map(at, slot)) for slot in slots))
         case _:
             return with_children(term, tuple(rename(child, live) for child in children(term)))
 
 
-def _rename_under(
-    binders: tuple[Index, ...], body: Term, new: Mapping[Index, Index]
-) -> tuple[tuple[Index, ...], Term]:
+def _rename_under(binders: tuple[Index, ...], body: Term, new: Mapping[Index, Index]) -> tuple[tuple[Index, ...], Term]:
     inner = {old: target for old, target in new.items() if old not in binders}
     taken = set(free(body)) | set(inner.values())
     changed: list[Index] = []
@@ -639,7 +635,7 @@ def key(term: Term) -> str:
         case Atom(symbol, indices):
             return f"@{symbol}[{_names(indices)}]"
         case Named(definition, indices):
-            return f"@@{definition.symbol}[{_names(indices)}]"
+            return f"@@{definition.symbol}[{_names(indices)}]({_names(definition.parameters)}->{key(definition.body)})"
         case Delta(left, right):
             return f"δ[{left.name},{right.name}]"
         case Extent(size):

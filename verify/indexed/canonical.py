@@ -1,0 +1,599 @@
+"""The canonical form: what decides that two terms are equal, for every size.
+
+A term becomes a polynomial, with rational coefficients and integer (also negative) exponents, in *generators*: atoms,
+deltas, sizes, function values, inverses of polynomials, and sums over indices that cannot be taken apart. On the way
+
+- derivatives are carried out and definitions unfolded,
+- products of sums are expanded under one sum, bound indices renamed apart, and what does not depend on an index is
+  taken out of its sum, so that every sum is connected,
+- ``Σ_k δ_{ki} f_k`` becomes ``f_i``, and beside a free ``δ_{ij}`` the index ``j`` is replaced by ``i``,
+- bound indices get the names that make the text of the sum least,
+- ``sigmoid``, ``tanh`` and ``softplus`` are written with ``exp`` and ``log``; ``exp`` of a sum is a product.
+
+Every one of these is an identity, so equal forms mean equal terms, at every size and wherever both sides are defined.
+Different forms prove nothing: the counterexample comes from `verify.indexed.instances`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from math import factorial
+
+from verify.indexed.terms import (
+    Add,
+    Apply,
+    Atom,
+    Call,
+    Delta,
+    Diff,
+    Extent,
+    Index,
+    Layer,
+    Mul,
+    Named,
+    Number,
+    Power,
+    Sum,
+    Symbol,
+    Term,
+    add,
+    children,
+    exp,
+    free,
+    key,
+    log,
+    mul,
+    power,
+    rename,
+    sum_over,
+    unfold,
+    with_children,
+)
+
+__all__ = ["Assumption", "Canonical", "Poly", "UndecidedError", "positive"]
+
+Monomial = tuple[tuple[Term, int], ...]
+_ONE: Monomial = ()
+_numbers = itertools.count()
+
+
+class UndecidedError(ValueError):
+    """A question that the calculus cannot decide, such as whether the layers ``l`` and ``m`` are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """An equation taken as true for every value of its free indices.
+
+    Example:
+        >>> from verify.indexed.terms import Size, Symbol, sum_over
+        >>> k = Index("k", Size("K"))
+        >>> str(Assumption(sum_over(k, Symbol("y", (k.size,))[k]), Number(Fraction(1)), "the labels sum to 1"))
+        'Σ_k y_k = 1 (the labels sum to 1)'
+    """
+
+    left: Term
+    right: Term
+    name: str = "assumption"
+
+    def __str__(self) -> str:
+        return f"{self.left} = {self.right} ({self.name})"
+
+
+class Poly:
+    """A sum of monomials in generators; the monomials come normalised from `Canonical`."""
+
+    __slots__ = ("terms",)
+
+    def __init__(self, terms: Mapping[Monomial, Fraction] | None = None) -> None:
+        self.terms = {m: c for m, c in (terms or {}).items() if c}
+
+    def __add__(self, other: Poly) -> Poly:
+        total = dict(self.terms)
+        for monomial, coefficient in other.terms.items():
+            total[monomial] = total.get(monomial, Fraction(0)) + coefficient
+        return Poly(total)
+
+    def scaled(self, factor: Fraction) -> Poly:
+        return Poly({m: c * factor for m, c in self.terms.items()})
+
+    def sorted(self) -> list[tuple[Monomial, Fraction]]:
+        """The monomials in a fixed order, the greatest (by degree, then text) first."""
+        return sorted(self.terms.items(), key=lambda item: _order(item[0]), reverse=True)
+
+    def term(self) -> Term:
+        """The term that this polynomial stands for; equal polynomials give the same tree."""
+        return add(*(mul(Number(c), _monomial_term(m)) for m, c in self.sorted()))
+
+    def single(self) -> tuple[Monomial, Fraction] | None:
+        """The only monomial and its coefficient, where there is just one."""
+        return next(iter(self.terms.items())) if len(self.terms) == 1 else None
+
+
+_WITH_EXP: Mapping[str, Callable[[Term], Term]] = {
+    "sigmoid": lambda x: 1 / (1 + exp(-x)),
+    "tanh": lambda x: 1 - 2 / (exp(2 * x) + 1),
+    "softplus": lambda x: log(1 + exp(x)),
+}
+
+
+def _order(monomial: Monomial) -> tuple[int, list[tuple[str, int]]]:
+    return sum(e for _, e in monomial), [(key(g), e) for g, e in monomial]
+
+
+def _monomial_term(monomial: Monomial) -> Term:
+    return mul(*(power(g, e) for g, e in monomial))
+
+
+def _make(powers: Mapping[Term, int]) -> Monomial:
+    return tuple(sorted(((g, e) for g, e in powers.items() if e), key=lambda pair: key(pair[0])))
+
+
+def _is_inverse(generator: Term) -> bool:
+    return isinstance(generator, Power)
+
+
+class Canonical:
+    """Canonical forms under a list of assumptions.
+
+    Args:
+        assumptions: equations whose left side is, in canonical form, one generator (an atom, a sum, a function value)
+            with a rational factor; it is replaced by the right side wherever it stands.
+
+    Raises:
+        ValueError: an assumption's left side is anything else.
+
+    Example:
+        >>> from verify.indexed.terms import Size, Symbol, diff, sum_over
+        >>> n = Size("n")
+        >>> i, j, k = (Index(name, n) for name in "ijk")
+        >>> x = Symbol("x", (n,))
+        >>> Canonical().equal(diff(sum_over(k, x[k] ** 2), x[i]), 2 * x[i])
+        True
+        >>> str(Canonical().normal(sum_over((j, k), x[j] * x[k] * Delta(j, i))))
+        'x_i·Σ_{•000} x_{•000}'
+    """
+
+    def __init__(self, assumptions: Iterable[Assumption] = ()) -> None:
+        self._rules: list[tuple[Term, tuple[Index, ...], Term]] = []
+        self._memo: dict[Term, Poly] = {}
+        self.assumptions = tuple(assumptions)
+        self._pure = Canonical() if self.assumptions else self
+        for assumption in self.assumptions:
+            left, right = self._pure.poly(assumption.left), self._pure.poly(assumption.right)
+            single = left.single()
+            if single is None or len(single[0]) != 1 or single[0][0][1] != 1:
+                raise ValueError(
+                    f"assumption {assumption}: expected one quantity, sum or function value on the left, "
+                    f"got {assumption.left}"
+                )
+            (((generator, _),), coefficient) = single
+            value = right.scaled(1 / coefficient).term()
+            if free(value) - free(generator):
+                raise ValueError(f"assumption {assumption}: the right side has an index that the left side has not")
+            self._rules.append((generator, tuple(sorted(free(generator), key=lambda i: i.name)), value))
+
+    # -- what it is for ------------------------------------------------------------------------------------------
+
+    def equal(self, left: Term, right: Term) -> bool:
+        """True where the two terms are equal at every size; False decides nothing."""
+        return not self._cleared(self.poly(left) + self.poly(right).scaled(Fraction(-1))).terms
+
+    def normal(self, term: Term) -> Term:
+        """The canonical form as a term."""
+        return self.poly(term).term()
+
+    # -- terms ---------------------------------------------------------------------------------------------------
+
+    def poly(self, term: Term) -> Poly:
+        """The canonical polynomial of a term."""
+        known = self._memo.get(term)
+        if known is None:
+            known = self._memo[term] = self._poly(term)
+        return known
+
+    def _poly(self, term: Term) -> Poly:
+        match term:
+            case Number(value):
+                return Poly({_ONE: value})
+            case Atom() | Extent():
+                return self._generator(term)
+            case Delta(left, right):
+                if left == right:
+                    return Poly({_ONE: Fraction(1)})
+                first, second = sorted((left, right), key=lambda i: i.name)
+                return Poly({((Delta(first, second), 1),): Fraction(1)})
+            case Named():
+                return self.poly(unfold(term))
+            case Add(terms):
+                total: dict[Monomial, Fraction] = {}
+                for part in terms:
+                    for monomial, coefficient in self.poly(part).terms.items():
+                        total[monomial] = total.get(monomial, Fraction(0)) + coefficient
+                return Poly(total)
+            case Mul(factors):
+                product = Poly({_ONE: Fraction(1)})
+                for factor in factors:
+                    product = self._times(product, self.poly(factor))
+                return product
+            case Power(base, exponent):
+                poly = self.poly(base)
+                return self._power(poly if exponent > 0 else self._inverse(poly), abs(exponent))
+            case Sum(index, body):
+                # A name of its own: what replaces an assumption's left side must not be captured.
+                own = Index(f"°{next(_numbers)}", index.size)
+                return self._sum(own, self.poly(rename(body, {index: own})))
+            case Apply(function, argument, order):
+                return self._apply(function, order, self.poly(argument))
+            case Call():
+                return self._call(term)
+            case Diff(body, variable):
+                # Assumptions hold at a point, not near it: differentiate without them.
+                derivative = self._pure._diff(self._pure.poly(body), variable)
+                return derivative if self._pure is self else self.poly(derivative.term())
+            case _:
+                raise TypeError(f"canonical form: not a term: {term!r}")
+
+    def _generator(self, generator: Term) -> Poly:
+        for pattern, indices, value in self._rules:
+            if type(pattern) is not type(generator):
+                continue
+            places = sorted(free(generator), key=lambda i: i.name)
+            for choice in itertools.product(places, repeat=len(indices)):
+                new = dict(zip(indices, choice, strict=True))
+                if any(old.size != to.size for old, to in new.items()):
+                    continue
+                if self._pure.poly(rename(pattern, new)).terms == {((generator, 1),): 1}:
+                    rest = Canonical(
+                        a for a, rule in zip(self.assumptions, self._rules, strict=True) if rule[0] != pattern
+                    )
+                    return rest.poly(rename(value, new))
+        return Poly({((generator, 1),): Fraction(1)})
+
+    # -- products ------------------------------------------------------------------------------------------------
+
+    def _times(self, left: Poly, right: Poly) -> Poly:
+        total: dict[Monomial, Fraction] = {}
+        for (m1, c1), (m2, c2) in itertools.product(left.terms.items(), right.terms.items()):
+            powers = dict(m1)
+            for generator, exponent in m2:
+                powers[generator] = powers.get(generator, 0) + exponent
+            for monomial, coefficient in self._monomial(powers).terms.items():
+                total[monomial] = total.get(monomial, Fraction(0)) + coefficient * c1 * c2
+        return Poly(total)
+
+    def _power(self, base: Poly, exponent: int) -> Poly:
+        product = Poly({_ONE: Fraction(1)})
+        for _ in range(exponent):
+            product = self._times(product, base)
+        return product
+
+    def _monomial(self, powers: Mapping[Term, int]) -> Poly:
+        """Normalise a product: indices joined by a delta become one, and ``lead(P)/P`` is divided out."""
+        powers = {g: e for g, e in powers.items() if e}
+        deltas = [g for g in powers if isinstance(g, Delta)]
+        if deltas:
+            joined = self._join(powers, deltas)
+            if joined is not None:
+                return joined
+        for inverse in powers:
+            if isinstance(inverse, Power):
+                (lead, _), *rest = self.poly(inverse.base).sorted()
+                if all(powers.get(g, 0) >= e for g, e in lead):
+                    # lead/P = 1 - (P - lead)/P; the monomials of P - lead are smaller, so this ends.
+                    for g, e in lead:
+                        powers[g] -= e
+                    over = self._monomial(powers)
+                    powers[inverse] -= 1
+                    tail = self._times(Poly(dict(rest)).scaled(Fraction(-1)), over)
+                    return self._monomial(powers) + tail
+        return Poly({_make(powers): Fraction(1)})
+
+    def _join(self, powers: Mapping[Term, int], deltas: list[Delta]) -> Poly | None:
+        classes: list[set[Index]] = []
+        for delta in deltas:
+            pair = {delta.left, delta.right}
+            touching = [c for c in classes if c & pair]
+            classes = [c for c in classes if not c & pair] + [pair.union(*touching)]
+        new: dict[Index, Index] = {}
+        wanted: dict[Term, int] = {}
+        for members in classes:
+            first, *others = sorted(members, key=lambda i: i.name)
+            new |= dict.fromkeys(others, first)
+            wanted |= {Delta(first, other): 1 for other in others}
+        rest = {g: e for g, e in powers.items() if not isinstance(g, Delta)}
+        if not any(free(g) & new.keys() for g in rest):
+            if all(powers.get(d) == 1 for d in wanted) and len(wanted) == len(deltas):
+                return None
+            return self._monomial(rest | wanted)
+        product = Poly({_ONE: Fraction(1)})
+        for generator, exponent in rest.items():
+            poly = self.poly(rename(generator, new))
+            product = self._times(product, self._power(poly if exponent > 0 else self._inverse(poly), abs(exponent)))
+        return self._times(product, Poly({_make(wanted): Fraction(1)}))
+
+    def _inverse(self, poly: Poly) -> Poly:
+        if not poly.terms:
+            raise ZeroDivisionError("canonical form: division by a term that is 0 at every size")
+        content: dict[Term, int] = dict(next(iter(poly.terms)))
+        for monomial in poly.terms:
+            powers = dict(monomial)
+            content = {g: min(content.get(g, 0), powers.get(g, 0)) for g in content.keys() | powers.keys()}
+        content = {g: e for g, e in content.items() if e}
+        if any(isinstance(g, Delta) for g in content):
+            raise UndecidedError("canonical form: division by a Kronecker delta, which may be 0")
+        outside = self._monomial({g: -e for g, e in content.items()})
+        inside = self._times(poly, outside)
+        (lead, coefficient), *rest = inside.sorted()
+        if not rest:
+            return self._monomial({g: -e for g, e in content.items()} | {g: -e for g, e in lead}).scaled(
+                1 / coefficient
+            )
+        generator = Power(inside.scaled(1 / coefficient).term(), -1)
+        return self._times(outside, Poly({((generator, 1),): 1 / coefficient}))
+
+    def _cleared(self, poly: Poly) -> Poly:
+        """Multiply by the denominators until none is left: 0 exactly where the rational function is 0."""
+        while True:
+            inverses = {g: e for m in poly.terms for g, e in m if _is_inverse(g)}
+            if not inverses:
+                return poly
+            inverse = min(inverses, key=key)
+            assert isinstance(inverse, Power)
+            most = max(dict(m).get(inverse, 0) for m in poly.terms)
+            total = Poly()
+            for monomial, coefficient in poly.terms.items():
+                powers = dict(monomial)
+                up = most - powers.pop(inverse, 0)
+                rest = Poly({_make(powers): coefficient})
+                total = total + self._times(rest, self._power(self.poly(inverse.base), up))
+            poly = total
+
+    # -- sums ----------------------------------------------------------------------------------------------------
+
+    def _sum(self, index: Index, poly: Poly) -> Poly:
+        total = Poly()
+        for monomial, coefficient in poly.terms.items():
+            total = total + self._sum_monomial(index, dict(monomial)).scaled(coefficient)
+        return total
+
+    def _sum_monomial(self, index: Index, powers: dict[Term, int]) -> Poly:
+        for generator in powers:
+            if isinstance(generator, Delta) and index in (generator.left, generator.right):
+                other = generator.right if generator.left == index else generator.left
+                product = Poly({_ONE: Fraction(1)})
+                for g, e in powers.items():
+                    if g != generator:
+                        poly = self.poly(rename(g, {index: other}))
+                        product = self._times(product, self._power(poly if e > 0 else self._inverse(poly), abs(e)))
+                return product
+        bound = {g: e for g, e in powers.items() if index in free(g)}
+        outside = {g: e for g, e in powers.items() if g not in bound}
+        if not bound:
+            return self._monomial(outside | {Extent(index.size): outside.get(Extent(index.size), 0) + 1})
+        binders, opened = _open(bound)
+        merged = self._monomial(opened)
+        if merged.single() == (_make(opened), Fraction(1)):
+            cluster = self._cluster([index, *binders], opened)
+            return self._times(cluster, Poly({_make(outside): Fraction(1)}))
+        # Something cancelled: what is left may no longer be connected.
+        for binder in [*binders, index]:
+            merged = self._sum(binder, merged)
+        return self._times(merged, Poly({_make(outside): Fraction(1)}))
+
+    def _cluster(self, binders: list[Index], powers: Mapping[Term, int]) -> Poly:
+        """The generator of a connected sum: of all ways to name its bound indices, the one of least text."""
+        height = max((_height(g) for g in powers), default=0)
+        unknown = {b: Index("?", b.size) for b in binders}
+
+        def signature(binder: Index) -> tuple[str, list[tuple[str, int]]]:
+            new = unknown | {binder: Index("*", binder.size)}
+            try:
+                texts = sorted((key(self._pure.normal(rename(g, new))), e) for g, e in powers.items())
+            except (ZeroDivisionError, UndecidedError):
+                texts = []  # 1/(x_k - x_m) with both indices unnamed: no help in telling them apart
+            return str(binder.size), texts
+
+        classes = [list(group) for _, group in itertools.groupby(sorted(binders, key=signature), key=signature)]
+        best: Term | None = None
+        for choice in itertools.product(*(itertools.permutations(group) for group in classes)):
+            ordered = list(itertools.chain(*choice))
+            new = {b: Index(f"•{height + n:03d}", b.size) for n, b in enumerate(ordered)}
+            renamed = {self._pure.normal(rename(g, new)): e for g, e in powers.items()}
+            candidate = sum_over(tuple(new[b] for b in ordered), _monomial_term(_make(renamed)))
+            if best is None or key(candidate) < key(best):
+                best = candidate
+        assert best is not None
+        return self._generator(best)
+
+    # -- functions -----------------------------------------------------------------------------------------------
+
+    def _apply(self, function: str, order: int, argument: Poly) -> Poly:
+        inner = argument.term()
+        if function == "exp":
+            return self._exp(argument)
+        if function == "log" and order == 0:
+            return self._log(argument)
+        closed: Term | None = None
+        if function == "log":
+            closed = mul(Number(Fraction((-1) ** (order - 1) * factorial(order - 1))), power(inner, -order))
+        elif function in _WITH_EXP and order == 0:
+            closed = _WITH_EXP[function](inner)
+        elif function in _WITH_EXP:
+            # The n-th derivative, by way of a variable of its own.
+            variable = Symbol(f"°{next(_numbers)}")()
+            derivative = _WITH_EXP[function](variable)
+            for _ in range(order):
+                derivative = self._pure.normal(Diff(derivative, variable))
+            closed = _replace(derivative, variable, inner)
+        return self._generator(Apply(function, inner, order)) if closed is None else self.poly(closed)
+
+    def _exp(self, argument: Poly) -> Poly:
+        product = Poly({_ONE: Fraction(1)})
+        for monomial, coefficient in argument.terms.items():
+            exponent, base = coefficient.numerator, Poly({monomial: Fraction(1, coefficient.denominator)}).term()
+            if isinstance(base, Apply) and base.function == "log" and base.order == 0:
+                factor = self.poly(base.argument)
+            else:
+                factor = self._generator(Apply("exp", base))
+            product = self._times(
+                product, self._power(factor if exponent > 0 else self._inverse(factor), abs(exponent))
+            )
+        return product
+
+    def _log(self, argument: Poly) -> Poly:
+        single = argument.single()
+        if single is None or single[1] <= 0 or not all(positive(g) for g, _ in single[0]):
+            return self._generator(Apply("log", argument.term()))
+        monomial, coefficient = single
+        total = Poly()
+        if coefficient != 1:
+            total = total + self._generator(Apply("log", Number(coefficient)))
+        for generator, exponent in monomial:
+            if isinstance(generator, Apply) and generator.function == "exp":
+                value = self.poly(generator.argument)
+            elif isinstance(generator, Power):
+                value, exponent = self._generator(Apply("log", generator.base)), -exponent
+            else:
+                value = self._generator(Apply("log", generator))
+            total = total + value.scaled(Fraction(exponent))
+        return total
+
+    def _call(self, term: Call) -> Poly:
+        own = {b: Index(f"°{next(_numbers)}", b.size) for b in term.binders}
+        body = self.normal(rename(term.body, own))
+        height = _height(body)
+        names = {own[b]: Index(f"•{height + n:03d}", b.size) for n, b in enumerate(term.binders)}
+        body = self.normal(rename(body, names))
+        slots = tuple(sorted(term.slots, key=lambda slot: [i.name for i in slot]))
+        return self._generator(Call(term.function, term.labels, tuple(names.values()), body, slots))
+
+    # -- derivatives ---------------------------------------------------------------------------------------------
+
+    def _diff(self, poly: Poly, variable: Atom) -> Poly:
+        total = Poly()
+        for monomial, coefficient in poly.terms.items():
+            for generator, exponent in monomial:
+                inner = self._diff_generator(generator, variable)
+                if inner.terms:
+                    rest = dict(monomial) | {generator: exponent - 1}
+                    total = total + self._times(self._monomial(rest), inner).scaled(coefficient * exponent)
+        return total
+
+    def _diff_generator(self, generator: Term, variable: Atom) -> Poly:
+        match generator:
+            case Atom():
+                return self.poly(same_entry(generator, variable))
+            case Sum(index, body):
+                own = Index(f"°{next(_numbers)}", index.size)
+                return self._sum(own, self._diff(self.poly(rename(body, {index: own})), variable))
+            case Power(base, exponent):
+                down = Poly({((generator, 2),): Fraction(exponent)})
+                return self._times(down, self._diff(self.poly(base), variable))
+            case Apply(function, argument, order):
+                outer = self.poly(Apply(function, argument, order + 1))
+                return self._times(outer, self._diff(self.poly(argument), variable))
+            case Call(function, labels, binders, body, slots):
+                own_names = {b: Index(f"°{next(_numbers)}", b.size) for b in binders}
+                places = tuple(own_names.values())
+                outer = self.poly(Call(function, labels, binders, body, (*slots, places)))
+                product = self._times(outer, self._diff(self.poly(rename(body, own_names)), variable))
+                for place in places:
+                    product = self._sum(place, product)
+                return product
+            case _:
+                return Poly()
+
+
+def same_entry(atom: Atom, variable: Atom) -> Term:
+    """``∂atom/∂variable``: a product of deltas for entries of the same quantity, else 0.
+
+    Raises:
+        UndecidedError: the two are of layers that may or may not be the same.
+    """
+    first, second = atom.symbol, variable.symbol
+    if first.name != second.name:
+        return Number(Fraction(0))
+    if first.layer != second.layer:
+        if isinstance(first.layer, Layer) and isinstance(second.layer, Layer) and first.layer.base == second.layer.base:
+            return Number(Fraction(0))
+        raise UndecidedError(
+            f"∂{atom}/∂{variable}: cannot tell whether the layers {first.layer} and {second.layer} differ"
+        )
+    return mul(*(Delta(i, j) for i, j in zip(atom.indices, variable.indices, strict=True)))
+
+
+def positive(term: Term) -> bool:
+    """True where the term is positive for real values, by its form alone.
+
+    Example:
+        >>> from verify.indexed.terms import Size, Symbol, exp, sum_over
+        >>> k = Index("k", Size("K"))
+        >>> a = Symbol("a", (k.size,))
+        >>> positive(exp(a[k]) / sum_over(k, exp(a[k]))), positive(a[k])
+        (True, False)
+    """
+    match term:
+        case Number(value):
+            return value > 0
+        case Extent():
+            return True
+        case Named():
+            return positive(unfold(term))
+        case Add() | Mul() | Sum():
+            return all(positive(child) for child in children(term))
+        case Power(base, exponent):
+            return positive(base) or (exponent > 0 and exponent % 2 == 0 and _nonzero(base))
+        case Apply(function, _, order):
+            return function == "exp" or (order == 0 and function in ("sigmoid", "softplus"))
+        case _:
+            return False
+
+
+def _nonzero(term: Term) -> bool:
+    return positive(term) or positive(-term)
+
+
+def _replace(term: Term, old: Atom, new: Term) -> Term:
+    """Put ``new`` for an atom; for terms that bind no index."""
+    if term == old:
+        return new
+    return with_children(term, tuple(_replace(child, old, new) for child in children(term)))
+
+
+def _open(bound: Mapping[Term, int]) -> tuple[list[Index], dict[Term, int]]:
+    """Take the factors that are sums apart: their indices, renamed, and all factors under them."""
+    binders: list[Index] = []
+    opened: dict[Term, int] = {}
+    for generator, exponent in bound.items():
+        if not isinstance(generator, Sum) or exponent < 0:
+            opened[generator] = opened.get(generator, 0) + exponent
+            continue
+        for _ in range(exponent):
+            body: Term = generator
+            while isinstance(body, Sum):
+                own = Index(f"°{next(_numbers)}", body.index.size)
+                binders.append(own)
+                body = rename(body.body, {body.index: own})
+            for factor in body.factors if isinstance(body, Mul) else (body,):
+                base, e = (factor.base, factor.exponent) if isinstance(factor, Power) else (factor, 1)
+                if e < 0 and isinstance(base, Add):
+                    base, e = Power(base, -1), -e
+                opened[base] = opened.get(base, 0) + e
+    return binders, opened
+
+
+@lru_cache(maxsize=1 << 16)
+def _height(term: Term) -> int:
+    """One more than the greatest number among the canonical names of bound indices in the term."""
+    own: tuple[Index, ...] = ()
+    if isinstance(term, Sum):
+        own = (term.index,)
+    elif isinstance(term, Call):
+        own = term.binders
+    numbers = [int(i.name[1:]) + 1 for i in own if i.name.startswith("•")]
+    return max([*numbers, *(_height(child) for child in children(term))], default=0)
