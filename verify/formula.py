@@ -58,7 +58,7 @@ def parse(text: str, names: Mapping[str, Value], indices: Mapping[str, int] | No
         'w*4 + w*6'
         >>> parse("__import__('os')", {})
         Traceback (most recent call last):
-        verify.formula.FormulaError: formula "__import__('os')": unknown function __import__
+        verify.functions.FormulaError: formula "__import__('os')": unknown function __import__
     """
     if len(text) > MAX_LENGTH:
         raise FormulaError(f"formula {_short(text)}: {len(text)} characters, at most {MAX_LENGTH} are read")
