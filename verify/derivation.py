@@ -15,7 +15,7 @@ from functools import cached_property
 
 from verify import formula
 from verify.example import Example, Given
-from verify.expr import ONE, ZERO, Call, Expr, Var, partial, product, substitute, tidy, total, variables
+from verify.expr import ONE, ZERO, Call, Expr, Num, Var, partial, product, substitute, tidy, total, variables
 
 
 class Kind(StrEnum):
@@ -97,7 +97,7 @@ def build(example: Example) -> Derivation:
         dE/da = a - y
         dE/dz = dE/da*a*(1 - a)
         dE/dw = dE/dz*x
-        w' = w - 0.5*dE/dw
+        w' = w - rate*dE/dw
     """
     forward = tuple(Step(f.name, Kind.FORWARD, f.expr, f.line) for f in example.formulas)
     targets: dict[str, set[str]] = {}
@@ -113,17 +113,21 @@ def build(example: Example) -> Derivation:
     if learning is None:
         return Derivation(example.given, tuple(steps), {})
     made = {step.name for step in steps}
+    given, rate = example.given, learning.rate
+    if isinstance(rate, Num) and "rate" not in example.names:
+        # The rate is a number that the slide gives, like any other: it has a name, and can be misread.
+        given, rate = (*given, Given("rate", rate.value, rate.text or str(rate.value))), Var("rate")
     carried = {}
     for parameter in learning.parameters:
         gradient: Expr = Var(derivative_name(learning.loss, parameter))
         if str(gradient) not in made:
             gradient = ZERO  # the loss does not depend on it
-        names = {**example.names, "w": Var(parameter), "g": gradient, "rate": learning.rate}
+        names = {**example.names, "w": Var(parameter), "g": gradient, "rate": rate}
         update = formula.parse(learning.rule, names)
         assert isinstance(update, Expr)
         steps.append(Step(updated_name(parameter), Kind.UPDATE, update, learning.rule))
         carried[parameter] = updated_name(parameter)
-    return Derivation(example.given, tuple(steps), carried, learning.loss)
+    return Derivation(given, tuple(steps), carried, learning.loss)
 
 
 def backward(forward: tuple[Step, ...], of: str, wanted: Iterable[str]) -> list[Step]:
