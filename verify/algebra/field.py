@@ -1,0 +1,675 @@
+"""Integers modulo p = 2^61 - 1: an identity of programs becomes an identity of two numbers.
+
+**What is evaluated.** Every real number of a program is replaced by a random element of the field; a transcendental
+function by a random oracle, one value for each different argument; and beside each field element goes an ordinary
+float64, the *sample*, which alone decides comparisons. On the set of inputs that take the same branches as the sample
+(a cell), a program is a formal expression in its inputs and in the oracles' answers. Two programs whose expressions
+are equal are equal on the whole cell.
+
+**Why equality is a proof.** Let A and B be different expressions. Order the oracles' questions as they are first asked.
+As long as no two different questions have met in one field element, the answers are independent and uniform, so that
+A - B, a quotient of polynomials in inputs and answers, vanishes with probability at most D/p, D the degree of its
+numerator (Schwartz and Zippel). Questions meet with probability at most (number of pairs) * (degree)/p each. The sum of
+both is :meth:`Field.error`; the degrees are kept with the values (:mod:`verify.algebra.degree`), and independent
+repetitions multiply. Two assumptions are made: the keyed hash behind the oracles behaves as a random function, and the
+coefficients of A - B are not all multiples of p (a difference of 10^18 in the program's constants; the float64 samples
+would show it).
+
+**Which relations oracles keep.** Only true ones, so that equality stays a proof; enough of them, so that right programs
+are equal. exp(a + b) = exp(a) exp(b), exp(c a) = exp(a)^c for rational c whose denominator divides 60, exp(log y) = y,
+log(a b) = log a + log b, log(exp x) = x; the hyperbolic functions, the sigmoid and softplus by way of exp and log;
+sin^2 + cos^2 = 1, tan = sin/cos; oddness. log means log |x|, which agrees with log wherever that is real.
+
+**Roots.** r = sqrt(v) must satisfy r r = v, and half of all v have no root in the field. Where a program's v flows into a
+root (:mod:`verify.trace` marks it) the *value v is replaced by w^60*, w an oracle of v, in every use of v: the program
+becomes one of a family, v + epsilon for arbitrary epsilon, whose derivatives are unchanged. An identity of the family
+holds for epsilon = 0, so equality is still a proof; sqrt(v) = w^30, cbrt(v) = w^20.
+
+Not equal is no proof of the contrary: a relation between transcendental functions may be missing above. See
+:mod:`verify.prove` for what is done then.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from verify.algebra import literals, modular, real
+from verify.algebra.degree import ONE, ZERO, Degree, Ledger
+from verify.algebra.modular import P, Residues
+from verify.algebra.plain import Functions, Rearrangement, Undecided, Unsupported
+
+UNIT = 60
+"""exp of an atom is a 60th power, and so is what flows into a root: halves, thirds, quarters, fifths, ... are exact."""
+_ORDER = P - 1
+_GENERATOR = 37  # of the multiplicative group (checked in the tests)
+_DEEPEST = 150  # longer chains of sums are not taken apart: Python's recursion has an end
+_CLOSE = 1e-9
+
+Exponent = tuple[Residues, int, "FieldArray | None"]
+"""(h, unit, factor): exp of the array is g^(unit h) * factor; ``factor`` is the exponential of its logarithms."""
+
+
+class FieldArray:
+    """Residues with a float64 sample beside each, and what is known about how they came about.
+
+    Attributes:
+        value: uint64 residues.
+        sample: float64 reals of the same shape.
+        degree: bounds for all entries.
+        rational: the number that every entry is, where that is known.
+        root: w, where the value is w^60.
+    """
+
+    __array_priority__ = 1000
+    __slots__ = ("_exponent", "_logarithm", "degree", "depth", "field", "rational", "root", "sample", "value")
+
+    def __init__(
+        self,
+        field: Field,
+        value: Residues,
+        sample: NDArray[np.float64],
+        degree: Degree,
+        depth: int = 0,
+        exponent: Callable[[], Exponent | None] | None = None,
+        logarithm: Callable[[], FieldArray] | None = None,
+        rational: Fraction | None = None,
+        root: Residues | None = None,
+    ) -> None:
+        self.field, self.value, self.sample, self.degree, self.depth = field, value, sample, degree, depth
+        self._exponent = exponent if depth < _DEEPEST else None
+        self._logarithm = logarithm if depth < _DEEPEST else None
+        self.rational, self.root = rational, root
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return self.value.shape
+
+    def __repr__(self) -> str:
+        return f"FieldArray({self.value!r}, sample={self.sample!r})"
+
+    def __add__(self, other: Any) -> FieldArray:
+        y = self.field.lift(other)
+        exact = None if self.rational is None or y.rational is None else self.rational + y.rational
+        return FieldArray(
+            self.field,
+            modular.add(self.value, y.value),
+            self.sample + y.sample,
+            self.field.ledger.union(self.degree, y.degree),
+            max(self.depth, y.depth) + 1,
+            exponent=lambda: self.field.exponent_sum(self, y),
+            rational=exact,
+        )
+
+    def __neg__(self) -> FieldArray:
+        return self.scaled(Fraction(-1))
+
+    def __sub__(self, other: Any) -> FieldArray:
+        return self + (-self.field.lift(other))
+
+    def scaled(self, factor: Fraction) -> FieldArray:
+        """``factor * self`` for a known rational factor."""
+        number = np.array(modular.residue(factor), np.uint64)
+        return FieldArray(
+            self.field,
+            modular.neg(self.value) if factor == -1 else modular.mul(self.value, number),
+            self.sample * float(factor),
+            self.degree,
+            self.depth + 1,
+            exponent=lambda: self.field.exponent_scaled(self, factor),
+            logarithm=(lambda: self.field.log(self)) if abs(factor) == 1 else None,
+            rational=None if self.rational is None else self.rational * factor,
+        )
+
+    def __mul__(self, other: Any) -> FieldArray:
+        y = self.field.lift(other)
+        for a, b in ((self, y), (y, self)):
+            if a.rational is not None and (a.shape == () or a.shape == b.shape):
+                return b.scaled(a.rational)
+        return FieldArray(
+            self.field,
+            modular.mul(self.value, y.value),
+            self.sample * y.sample,
+            self.field.ledger.product(self.degree, y.degree),
+            max(self.depth, y.depth) + 1,
+            logarithm=lambda: self.field.log(self) + self.field.log(y),
+        )
+
+    def __truediv__(self, other: Any) -> FieldArray:
+        y = self.field.lift(other)
+        if y.rational:
+            return self.scaled(1 / y.rational)
+        return self * self.field.reciprocal(y, self.sample)
+
+    def __pow__(self, exponent: int) -> FieldArray:
+        return self.field.power(self, Fraction(exponent))
+
+    def __radd__(self, other: Any) -> FieldArray:
+        return self + other
+
+    def __rsub__(self, other: Any) -> FieldArray:
+        return self.field.lift(other) - self
+
+    def __rmul__(self, other: Any) -> FieldArray:
+        return self * other
+
+    def __rtruediv__(self, other: Any) -> FieldArray:
+        return self.field.lift(other) / self
+
+
+class _Answers:
+    """What an oracle has answered so far: sorted questions and their answers."""
+
+    def __init__(self) -> None:
+        self.questions = np.zeros(0, np.uint64)
+        self.answers = np.zeros(0, np.uint64)
+
+    def settle(self, questions: Residues, proposed: Residues) -> Residues:
+        """The earlier answer where there is one, else (and from now on) the proposed one."""
+        if self.questions.size:
+            at = np.minimum(np.searchsorted(self.questions, questions), self.questions.size - 1)
+            settled = np.where(self.questions[at] == questions, self.answers[at], proposed)
+        else:
+            settled = proposed
+        everything, first = np.unique(np.append(self.questions, questions.ravel()), return_index=True)
+        self.answers = np.append(self.answers, settled.ravel())[first]
+        self.questions = everything
+        # two entries of one array may ask the same question: all get the answer that was kept
+        at = np.searchsorted(self.questions, questions)
+        return np.asarray(self.answers[at])
+
+
+class Field:
+    """The algebra of the field: one instance is one trial, with its own oracles.
+
+    Args:
+        seed: of the random points and oracles; None draws one from the system.
+        recognise: read long literals as the known constant that they round (see :mod:`verify.algebra.literals`).
+
+    Attributes:
+        unlucky: a division by zero, or a sample that overflowed: the trial says nothing and is to be repeated.
+        readings: the literals that were read as the constants they round, as text.
+
+    Example:
+        >>> field = Field(seed=1)
+        >>> x = field.random(np.array([0.3, 1.2]))
+        >>> double = field.function("exp", x + x)
+        >>> bool(np.all(double.value == (field.function("exp", x) ** 2).value))
+        True
+    """
+
+    _table: Residues | None = None
+
+    def __init__(self, seed: int | None = None, recognise: bool = True) -> None:
+        self.seed = secrets.randbits(64) if seed is None else seed
+        self.generator = np.random.default_rng(self.seed)
+        self.recognise = recognise
+        self.ledger = Ledger()
+        self.unlucky = False
+        self.readings: dict[str, str] = {}
+        self.f = Functions(self)
+        self._keys: dict[str, int] = {}
+        self._exp_answers, self._log_answers = _Answers(), _Answers()
+        self._constants: dict[tuple[str, str], int] = {}
+        self._replaced: dict[int, list[tuple[Residues, Residues]]] = {}
+
+    # -- making arrays ------------------------------------------------------------------------------------------
+
+    def random(self, sample: NDArray[np.float64]) -> FieldArray:
+        """Independent uniform field elements beside the real ``sample``."""
+        sample = np.asarray(sample, np.float64)
+        value = np.asarray(self.generator.integers(0, P, sample.shape, dtype=np.uint64))
+        return FieldArray(self, value, sample, ONE)
+
+    def lift(self, other: Any) -> FieldArray:
+        """A Python number as an array of shape ()."""
+        if isinstance(other, FieldArray):
+            return other
+        number = Fraction(other)
+        value = np.array(modular.residue(number), np.uint64)
+        return FieldArray(self, value, np.array(float(number)), ZERO, rational=number)
+
+    def constant(self, values: NDArray[Any]) -> FieldArray:
+        values = np.asarray(values)
+        sample = values.astype(np.float64)
+        if values.size == 0:
+            return FieldArray(self, np.zeros(values.shape, np.uint64), sample, ZERO)
+        flat = values.ravel()
+        if (flat == flat[0]).all():  # the common case, and not worth a sort
+            distinct, where = flat[:1], np.zeros(flat.size, np.intp)
+        else:
+            distinct, where = np.unique(flat, return_inverse=True)
+        known = [self._constant(v) for v in distinct]
+        value = np.array([k[0] for k in known], np.uint64)[where].reshape(values.shape)
+        rational = known[0][1] if len(known) == 1 else None
+        return FieldArray(self, value, sample, ZERO, rational=rational)
+
+    def _constant(self, number: Any) -> tuple[int, Fraction | None]:
+        if isinstance(number, np.integer | np.bool_):
+            return int(number) % P, Fraction(int(number))
+        if not np.isfinite(number):
+            return 0, None
+        reading = literals.read(number)
+        if reading.rounded and not self.recognise:
+            reading = literals.Reading(Fraction(literals.shortest(number)), "", rounded=False)
+        if reading.rounded:
+            self.readings[literals.shortest(number)] = str(reading)
+        factor = modular.residue(reading.factor)
+        if not reading.constant:
+            return factor, reading.factor
+        return factor * self._irrational(reading.constant) % P, None
+
+    def _irrational(self, name: str) -> int:
+        f, one = self.f, self.lift(1)
+        values: dict[str, Callable[[], FieldArray]] = {
+            "pi": self.pi,
+            "1/pi": lambda: one / self.pi(),
+            "sqrt(pi)": lambda: f.sqrt(self.pi()),
+            "1/sqrt(pi)": lambda: one / f.sqrt(self.pi()),
+            "2/sqrt(pi)": lambda: 2 / f.sqrt(self.pi()),
+            "sqrt(2/pi)": lambda: f.sqrt(2) / f.sqrt(self.pi()),
+            "sqrt(2)": lambda: f.sqrt(2),
+            "sqrt(2*pi)": lambda: f.sqrt(2) * f.sqrt(self.pi()),
+            "1/sqrt(2*pi)": lambda: one / (f.sqrt(2) * f.sqrt(self.pi())),
+            "log(2)": lambda: f.log(2),
+            "1/log(2)": lambda: one / f.log(2),
+            "log(10)": lambda: f.log(2) + f.log(5),
+            "1/log(10)": lambda: one / (f.log(2) + f.log(5)),
+            "log(2*pi)": lambda: f.log(2) + f.log(self.pi()),
+            "e": lambda: f.exp(1),
+        }
+        return int(values[name]().value)
+
+    def pi(self) -> FieldArray:
+        w = self._oracle("pi", np.zeros((), np.uint64))
+        return FieldArray(self, modular.power(w, UNIT), np.array(np.pi), Degree(UNIT), root=w)
+
+    def replace_radicand(self, x: FieldArray) -> FieldArray:
+        """``x``, whose value flows into a root, with its entries replaced by 60th powers (see above)."""
+        if x.root is not None or x.rational is not None:
+            return x
+        w = np.where(x.value == 0, x.value, self._oracle("root", x.value, x.degree))
+        value = modular.power(w, UNIT)
+        self._replaced.setdefault(x.value.size, []).append((x.value.ravel(), w.ravel()))
+        return FieldArray(self, value, x.sample, Degree(UNIT), root=w)
+
+    def replace_known(self, x: FieldArray) -> FieldArray:
+        """``x``, unless it is a value that was replaced elsewhere: then the same replacement."""
+        for raw, w in self._replaced.get(x.value.size, ()):
+            if raw.size and raw[0] == x.value.flat[0] and np.array_equal(raw, x.value.ravel()):
+                root = w.reshape(x.shape)
+                return FieldArray(self, modular.power(root, UNIT), x.sample, Degree(UNIT), root=root)
+        return x
+
+    # -- oracles ------------------------------------------------------------------------------------------------
+
+    def _oracle(self, name: str, x: Residues, degree: Degree = ZERO) -> Residues:
+        if name not in self._keys:
+            self._keys[name] = int.from_bytes(self.generator.bytes(16), "little")
+        self.ledger.ask(degree, x.size)
+        return modular.keyed_hash(self._keys[name], x)
+
+    def _odd(self, name: str, x: FieldArray, sample: NDArray[np.float64]) -> FieldArray:
+        negative = x.value > np.uint64(P // 2)
+        answer = self._oracle(name, np.where(negative, modular.neg(x.value), x.value), x.degree)
+        answer = np.where(negative, modular.neg(answer), np.where(x.value == 0, x.value, answer))
+        return FieldArray(self, answer, sample, ONE)
+
+    def exponent(self, x: FieldArray) -> Exponent:
+        """What exp(x) is made of."""
+        known = x._exponent() if x._exponent is not None else None
+        if known is not None:
+            x._exponent = lambda: known
+            return known
+        negative = x.value > np.uint64(P // 2)
+        h = self._oracle("exp", np.where(negative, modular.neg(x.value), x.value), x.degree)
+        h = np.where(x.value == 0, np.uint64(0), np.where(negative, np.uint64(_ORDER) - h, h))
+        atom: Exponent = (h % np.uint64(_ORDER), UNIT, None)
+        x._exponent = lambda: atom
+        return atom
+
+    def exponent_sum(self, x: FieldArray, y: FieldArray) -> Exponent | None:
+        """Of x + y."""
+        (h, unit, factor), (k, other, second) = self.exponent(x), self.exponent(y)
+        common = int(np.gcd(unit, other))
+        total = _add_exponents(_times(h, unit // common), _times(k, other // common))
+        if factor is None or second is None:
+            return total, common, factor if second is None else second
+        return total, common, factor * second
+
+    def exponent_scaled(self, x: FieldArray, scale: Fraction) -> Exponent | None:
+        """Of scale * x, where that can be had."""
+        if scale == 0 or abs(scale.numerator) > UNIT:
+            return None
+        h, unit, factor = self.exponent(x)
+        if unit % scale.denominator or (factor is not None and scale.denominator != 1):
+            return None
+        return _times(h, scale.numerator), unit // scale.denominator, factor and self.power(factor, scale)
+
+    def exp(self, x: FieldArray) -> FieldArray:
+        """exp, a homomorphism from sums to products."""
+        h, unit, factor = self.exponent(x)
+        if Field._table is None:
+            Field._table = modular.power_table(_GENERATOR)
+        value = modular.generator_power(Field._table, _times(np.broadcast_to(h, x.shape), unit))
+        key = hash(x.value.tobytes()) ^ 1
+        self.ledger.degrees[key] = UNIT * x.value.size
+        degree = Degree(2 * UNIT * x.value.size, {key: 1})
+        if factor is not None:
+            value = modular.mul(value, factor.value)
+            degree = self.ledger.product(degree, factor.degree)
+        self.ledger.ask(x.degree, x.value.size)
+        value = self._exp_answers.settle(x.value, value)
+        with np.errstate(all="ignore"):
+            sample = np.exp(x.sample)
+        self.unlucky |= bool(np.any(np.isinf(sample) & np.isfinite(x.sample)))
+        return FieldArray(self, value, sample, degree, x.depth + 1, logarithm=lambda: x)
+
+    def log(self, x: FieldArray) -> FieldArray:
+        """log |x|, a homomorphism from products to sums."""
+        if x._logarithm is not None:
+            structured = x._logarithm()
+            proposed, degree = np.broadcast_to(structured.value, x.shape), structured.degree
+        elif x.root is not None:
+            proposed = modular.mul(self._log_atom(x.root, ONE), np.array(UNIT, np.uint64))
+            structured, degree = None, ONE
+        else:
+            proposed, degree, structured = self._log_atom(x.value, x.degree), ONE, None
+        canonical = np.minimum(x.value, modular.neg(x.value))
+        value = self._log_answers.settle(canonical, proposed)
+        sample = np.log(np.abs(x.sample)) if structured is not None and structured.shape == x.shape else np.log(x.sample)
+
+        def exponent() -> Exponent:
+            if structured is not None:
+                return self.exponent(structured)
+            return np.zeros(x.shape, np.uint64), UNIT, x
+
+        return FieldArray(self, value, sample, degree, x.depth + 1, exponent=exponent)
+
+    def _log_atom(self, x: Residues, degree: Degree) -> Residues:
+        answer = self._oracle("log", np.minimum(x, modular.neg(x)), degree)
+        return np.where(x == 1, np.uint64(0), answer)
+
+    # -- the algebra --------------------------------------------------------------------------------------------
+
+    def function(self, name: str, x: FieldArray) -> FieldArray:
+        if name not in real.FUNCTIONS:
+            raise Unsupported(name)
+        result = self._function(name, x)
+        sample = np.asarray(real.FUNCTIONS[name](x.sample))
+        result.sample = sample
+        if not np.isfinite(x.sample).all():
+            result = self._at_infinity(x, result)
+        return result
+
+    def _function(self, name: str, x: FieldArray) -> FieldArray:
+        match name:
+            case "exp":
+                return self.exp(x)
+            case "exp2":
+                return self.exp(x * self.f.log(2))
+            case "expm1":
+                return self.exp(x) - 1
+            case "log":
+                return self.log(x)
+            case "log1p":
+                return self.log(x + 1)
+            case "sqrt":
+                return self.power(x, Fraction(1, 2))
+            case "rsqrt":
+                return self.power(x, Fraction(-1, 2))
+            case "cbrt":
+                return self.power(x, Fraction(1, 3))
+            case "sigmoid":
+                e = self.exp(x)
+                return e / (e + 1)
+            case "softplus":
+                return self.log(self.exp(x) + 1)
+            case "tanh":
+                square = self.exp(x) ** 2
+                return (square - 1) / (square + 1)
+            case "sinh":
+                e = self.exp(x)
+                return (e - 1 / e) / 2
+            case "cosh":
+                e = self.exp(x)
+                return (e + 1 / e) / 2
+            case "atanh":
+                return (self.log(x + 1) - self.log(1 - x)) / 2
+            case "sin" | "cos" | "tan":
+                t = self._odd("half-angle tangent", x, np.tan(x.sample / 2))
+                square = t * t
+                if name == "sin":
+                    return 2 * t / (square + 1)
+                return (1 - square) / (square + 1) if name == "cos" else 2 * t / (1 - square)
+            case "acos":
+                return self.pi() / 2 - self._odd("asin", x, x.sample)
+            case "erfc":
+                return 1 - self._odd("erf", x, x.sample)
+            case "asin" | "atan" | "asinh" | "erf" | "erfinv":
+                return self._odd(name, x, x.sample)
+            case "acosh" | "lgamma" | "digamma":
+                return FieldArray(self, self._oracle(name, x.value, x.degree), x.sample, ONE)
+            case "abs":
+                return self.select(self._sign(x) < 0, [x, -x])
+            case "sign":
+                return self.constant(self._sign(x))
+            case "relu":
+                return self.select(self._sign(x) > 0, [self.lift(0), x])
+            case "step":
+                return self.constant((self._sign(x) > 0).astype(np.float64))
+        raise Unsupported(name)
+
+    def _sign(self, x: FieldArray) -> NDArray[np.float64]:
+        return np.asarray(np.where(x.value == 0, 0.0, np.sign(x.sample)))
+
+    def _at_infinity(self, x: FieldArray, result: FieldArray) -> FieldArray:
+        """Limits are exact constants: exp(-inf) = 0, tanh(inf) = 1. Any other would be left undefined (nan)."""
+        limit = ~np.isfinite(x.sample) & np.isfinite(result.sample)
+        if limit.any():
+            whole = np.isin(result.sample, (-1.0, 0.0, 1.0))
+            exact = np.where(whole & limit, result.sample, 0.0)
+            value = np.where(limit, self.constant(exact).value, result.value)
+            sample = np.where(limit & ~whole, np.nan, result.sample)
+            return FieldArray(self, value, sample, result.degree)
+        return result
+
+    def reciprocal(self, x: FieldArray, numerator: NDArray[np.float64] | None = None) -> FieldArray:
+        """1/x. An entry that is zero in the field only makes the trial ``unlucky``; 1/inf is 0."""
+        with np.errstate(all="ignore"):
+            sample = 1 / x.sample
+        self.unlucky |= bool(np.any((x.value == 0) & (x.sample != 0) & np.isfinite(x.sample)))
+        distinct = np.unique(x.value)
+        degree = self.ledger.reciprocal(x.degree, hash(distinct.tobytes()), distinct.size)
+        value = modular.inverse(x.value)
+        value = np.where(np.isinf(x.sample), np.uint64(0), value)
+        sample = np.where(x.value == 0, np.where(np.isfinite(x.sample), np.inf, sample), sample)
+        rational = None if not x.rational else 1 / x.rational
+        root = None if x.root is None else modular.inverse(x.root)
+        return FieldArray(
+            self, value, sample, degree, x.depth + 1, logarithm=lambda: -self.log(x), rational=rational, root=root
+        )
+
+    def power(self, x: FieldArray, exponent: Fraction) -> FieldArray:
+        if exponent.denominator == 1:
+            count = abs(int(exponent))
+            if count > 1 << 12:
+                raise Unsupported(f"a power of {exponent}")
+            base = x if exponent >= 0 else self.reciprocal(x)
+            result = FieldArray(
+                self,
+                modular.power(base.value, count),
+                np.power(x.sample, float(exponent)),
+                self.ledger.power(base.degree, count),
+                x.depth + 1,
+                logarithm=lambda: self.log(x).scaled(exponent),
+                rational=None if base.rational is None else base.rational**count,
+                root=None if base.root is None else modular.power(base.root, count),
+            )
+            return result
+        whole = exponent.numerator // exponent.denominator
+        part = exponent - whole
+        with np.errstate(all="ignore"):
+            sample = np.cbrt(x.sample) if exponent == Fraction(1, 3) else np.power(x.sample, float(exponent))
+        if UNIT % part.denominator:  # no exact relation to x is known: a power of an oracle's answer
+            answer = FieldArray(self, self._oracle(f"^{part}", x.value, x.degree), sample, ONE)
+            result = answer * self.power(x, Fraction(whole)) if whole else answer
+            result.sample = sample
+            return result
+        if x.root is None and x.rational is not None and (exact := self._rational_root(x, part)) is not None:
+            result = exact * self.power(x, Fraction(whole))
+        else:
+            w = x.root
+            if w is None:
+                w = np.where(x.value == 0, x.value, self._oracle("root", x.value, x.degree))
+            root = FieldArray(self, w, np.abs(x.sample) ** (1 / UNIT), ONE)
+            result = self.power(root, exponent * UNIT)
+        result.sample = sample
+        result._logarithm = lambda: self.log(x).scaled(exponent)
+        return result
+
+    def _rational_root(self, x: FieldArray, part: Fraction) -> FieldArray | None:
+        """Square roots of known numbers that have one in the field."""
+        if part != Fraction(1, 2) or x.value.size == 0 or not x.rational:
+            return None
+        root = modular.square_root(int(x.value.flat[0]))
+        if root is None:
+            return None
+        return FieldArray(self, np.full(x.shape, root, np.uint64), np.sqrt(x.sample), ZERO)
+
+    def general_power(self, x: FieldArray, y: FieldArray) -> FieldArray:
+        result = self.exp(y * self.log(x))
+        result.sample = np.asarray(np.power(x.sample, y.sample))
+        return result
+
+    def sum(self, x: FieldArray, axes: tuple[int, ...]) -> FieldArray:
+        value, sample = modular.total(x.value, axes), np.asarray(x.sample.sum(axis=axes))
+
+        def exponent() -> Exponent | None:
+            h, unit, factor = self.exponent(x)
+            if factor is not None:
+                return None
+            return _sum_exponents(np.broadcast_to(h, x.shape), axes), unit, None
+
+        return FieldArray(self, value, sample, x.degree, x.depth + 1, exponent=exponent)
+
+    def matmul(self, x: FieldArray, y: FieldArray) -> FieldArray:
+        degree = self.ledger.product(x.degree, y.degree)
+        return FieldArray(
+            self, modular.matmul(x.value, y.value), np.matmul(x.sample, y.sample), degree, max(x.depth, y.depth) + 1
+        )
+
+    def rearrange(self, fn: Rearrangement, *xs: FieldArray) -> FieldArray:
+        def exponent() -> Exponent | None:
+            parts = [self.exponent(x) for x in xs]
+            unit = parts[0][1]
+            if any(u != unit for _, u, _ in parts):
+                return None
+            full = [np.broadcast_to(h, x.shape) for (h, _, _), x in zip(parts, xs, strict=True)]
+            factor: FieldArray | None = None
+            if any(f is not None for _, _, f in parts):
+                ones = [self.lift(1) if f is None else f for _, _, f in parts]
+                spread = [
+                    f if f.shape == x.shape else self.rearrange(lambda v, s=x.shape: np.broadcast_to(v, s), f)
+                    for f, x in zip(ones, xs, strict=True)
+                ]
+                factor = self.rearrange(fn, *spread)
+            return fn(*full), unit, factor
+
+        roots = [x.root for x in xs]
+        structured = any(x._logarithm is not None for x in xs)
+        return FieldArray(
+            self,
+            np.asarray(fn(*[x.value for x in xs])),
+            np.asarray(fn(*[x.sample for x in xs])),
+            self.ledger.union(*[x.degree for x in xs]),
+            max(x.depth for x in xs) + 1,
+            exponent=exponent if any(x._exponent is not None for x in xs) else None,
+            logarithm=(lambda: self.rearrange(fn, *[self.log(x) for x in xs])) if structured else None,
+            rational=xs[0].rational if all(x.rational == xs[0].rational for x in xs) else None,
+            root=None if any(r is None for r in roots) else np.asarray(fn(*roots)),
+        )
+
+    def select(self, which: NDArray[Any], cases: Sequence[FieldArray]) -> FieldArray:
+        chosen = np.asarray(which).astype(np.intp)
+        shape = np.broadcast_shapes(chosen.shape, *[c.shape for c in cases])
+        spread = [
+            c if c.shape == shape else self.rearrange(lambda v: np.broadcast_to(v, shape), c) for c in cases
+        ]  # so that ``pick`` sees arrays of one shape
+
+        def pick(*arrays: NDArray[Any]) -> NDArray[Any]:
+            answer = arrays[0]
+            for number, array in enumerate(arrays[1:], start=1):
+                answer = np.where(chosen == number, array, answer)
+            return np.asarray(answer)
+
+        return self.rearrange(pick, *spread)
+
+    def compare(self, relation: str, x: FieldArray, y: FieldArray) -> NDArray[np.bool_]:
+        a, b = np.broadcast_arrays(x.sample, y.sample)
+        finite = np.isfinite(a) & np.isfinite(b)
+        same = np.where(finite, x.value == y.value, a == b)
+        with np.errstate(all="ignore"):
+            close = np.abs(a - b) <= _CLOSE * (np.abs(a) + np.abs(b))
+        if np.any(finite & ~same & close):
+            raise Undecided("two different expressions have almost the same sample")
+        if relation in ("eq", "ne"):
+            return np.asarray(same if relation == "eq" else ~same)
+        strict = real.RELATIONS["lt" if relation in ("lt", "le") else "gt"](a, b)
+        return np.asarray((strict & ~same) if relation in ("lt", "gt") else (strict | same))
+
+    def order(self, x: FieldArray, axis: int) -> NDArray[np.intp]:
+        order = np.argsort(x.sample, axis=axis, kind="stable")
+        value, sample = np.take_along_axis(x.value, order, axis), np.take_along_axis(x.sample, order, axis)
+        below = np.take(sample, np.arange(max(sample.shape[axis] - 1, 0)), axis)
+        above = np.take(sample, np.arange(1, sample.shape[axis]), axis)
+        with np.errstate(all="ignore"):
+            close = np.abs(above - below) <= _CLOSE * (np.abs(above) + np.abs(below))
+        if np.any(close & (np.diff(value, axis=axis) != 0)):
+            raise Undecided("two different entries to be sorted have almost the same sample")
+        return order
+
+    def integral(self, kind: str, x: FieldArray) -> NDArray[np.float64]:
+        return np.asarray(real.INTEGRAL[kind](x.sample))
+
+    def finite(self, x: FieldArray) -> NDArray[np.bool_]:
+        return np.isfinite(x.sample)
+
+    def stop(self, x: FieldArray) -> FieldArray:
+        return x
+
+    def error(self, difference: Degree) -> float:
+        """The probability that a difference of this degree, not identically zero, vanished in this trial."""
+        bound = difference.numerator + self.ledger.collisions() + self.ledger.denominator(difference)
+        return min(1.0, bound / P)
+
+
+def _add_exponents(h: Residues, k: Residues) -> Residues:
+    total = h + k
+    return np.where(total >= np.uint64(_ORDER), total - np.uint64(_ORDER), total)
+
+
+def _times(h: Residues, count: int) -> Residues:
+    if count < 0:
+        h, count = np.where(h == 0, h, np.uint64(_ORDER) - h), -count
+    answer = np.zeros_like(h)
+    while count:
+        if count & 1:
+            answer = _add_exponents(answer, h)
+        h = _add_exponents(h, h)
+        count >>= 1
+    return answer
+
+
+def _sum_exponents(h: Residues, axes: tuple[int, ...]) -> Residues:
+    moved = np.moveaxis(h, axes, tuple(range(len(axes)))).reshape((-1, *[n for a, n in enumerate(h.shape) if a not in axes]))
+    answer = np.zeros(moved.shape[1:], np.uint64)
+    for row in moved:
+        answer = _add_exponents(answer, row)
+    return answer
