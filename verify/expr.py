@@ -249,6 +249,20 @@ def variables(expr: Expr) -> Iterator[str]:
         yield from variables(child)
 
 
+def rewrites(expr: Expr, rule: Callable[[Expr], Iterator[tuple[str, Expr]]], at: str = "") -> Iterator[tuple[str, Expr]]:
+    """Every expression that comes from applying ``rule`` at one place, root first.
+
+    ``rule`` gives labelled replacements for a node; the labels come back with the place in front (``"1.0 drop 2"``), so
+    that the same edit at the same place of a like-shaped expression has the same label.
+    """
+    for label, replacement in rule(expr):
+        yield f"{at} {label}", replacement
+    operands = children(expr)
+    for i, operand in enumerate(operands):
+        for label, replacement in rewrites(operand, rule, f"{at}.{i}"):
+            yield label, rebuild(expr, (*operands[:i], replacement, *operands[i + 1 :]))
+
+
 def substitute(expr: Expr, replace: Mapping[str, Expr]) -> Expr:
     """Every named variable that ``replace`` holds is replaced, the rest stays."""
     if isinstance(expr, Var):
