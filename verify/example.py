@@ -1,5 +1,7 @@
 """A worked-example file: what is given, what is computed from it, how it learns, and what is printed about it.
 
+What is given has the printed numbers; the names of ``[symbols]`` have none, and a formula about them has to hold for
+all values of their domains. A claim is a figure (``printed``), a formula (``formula``) or a range (``between``).
 The file is TOML and plain data; nothing in it is evaluated but by :mod:`verify.formula`. See ``verify/decks`` for
 examples, and the README for the format.
 """
@@ -9,16 +11,32 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from verify import figures, formula
-from verify.expr import Expr, Num, Var
+from verify import figures, formula, printed
+from verify.algebra.normal import Domain
+from verify.claims import Claim, Example, ExampleError, Formula, Given, Learning, Renumber, Symbol, What
+from verify.expr import Call, Expr, Num, Var, children
 from verify.formula import FormulaError, Value, nearest
+from verify.printed import FormulaClaim
+
+__all__ = [
+    "Claim",
+    "Example",
+    "ExampleError",
+    "Formula",
+    "Given",
+    "Learning",
+    "Renumber",
+    "Symbol",
+    "What",
+    "load",
+    "loads",
+]
 
 MAX_BYTES = 1_000_000
 MAX_SCALARS = 10_000
@@ -28,92 +46,14 @@ _NAME = r"[A-Za-z_]\w{0,40}"
 _ENTRY = rf"{_NAME}(?:\[\d{{1,4}}(?:,\d{{1,4}})?\])?"
 _WHAT = re.compile(rf"(?:d(?P<of>{_ENTRY})/d(?P<by>{_ENTRY})|(?P<name>{_ENTRY}))(?:\s+after\s+(?P<after>\d{{1,6}}))?")
 _KEYS = {
-    "file": ("id", "title", "source", "note", "given", "compute", "learn", "claims"),
+    "file": ("id", "title", "source", "note", "given", "symbols", "compute", "learn", "claims", "renumber"),
     "learn": ("loss", "rate", "parameters", "rule"),
-    "claim": ("id", "slide", "what", "printed", "expected", "note", "working"),
+    "claim": ("id", "slide", "what", "printed", "expected", "note", "working", "transcribed"),
+    "formula claim": ("id", "slide", "what", "formula", "between", "expected", "note", "transcribed"),
+    "symbol": ("shape", "domain"),
+    "renumber": ("families", "claims"),
 }
-
-
-class ExampleError(ValueError):
-    """A worked-example file that cannot be used: one line that says what and where."""
-
-
-@dataclass(frozen=True)
-class Given:
-    """A number that the slide starts from: its name, the exact value, and the digits as printed."""
-
-    name: str
-    value: Fraction
-    text: str
-
-
-@dataclass(frozen=True)
-class Formula:
-    """One forward step on scalars, and the line of the file it comes from."""
-
-    name: str
-    expr: Expr
-    line: str
-
-
-@dataclass(frozen=True)
-class Learning:
-    """How the parameters are learned.
-
-    ``rule`` is the new value of a parameter, in the names ``w`` (its old value), ``g`` (the derivative of the loss)
-    and ``rate``, besides the givens.
-    """
-
-    loss: str
-    rate: Expr
-    parameters: tuple[str, ...]
-    rule: str = "w - rate*g"
-
-
-@dataclass(frozen=True)
-class What:
-    """What a figure is about: a value, or a derivative of one named scalar by another, after some updates.
-
-    Example:
-        >>> What("E", "w5", 0), str(What("w5", None, 1))
-        (What(name='E', by='w5', after=0), 'w5 after 1')
-    """
-
-    name: str
-    by: str | None = None
-    after: int = 0
-
-    def __str__(self) -> str:
-        core = f"d{self.name}/d{self.by}" if self.by else self.name
-        return f"{core} after {self.after}" if self.after else core
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One printed figure: where, what it is about, its digits, and the arithmetic printed beside it, if any."""
-
-    id: str
-    slide: str
-    what: What
-    printed: figures.Figure
-    expected: str | None = None
-    note: str = ""
-    working: str = ""
-
-
-@dataclass(frozen=True)
-class Example:
-    """A worked example, read and checked: every name resolves and every formula parses."""
-
-    id: str
-    title: str
-    source: str
-    given: tuple[Given, ...]
-    formulas: tuple[Formula, ...]
-    names: Mapping[str, Value]
-    learning: Learning | None
-    claims: tuple[Claim, ...]
-    note: str = ""
+_FORMULA_VERDICTS = (figures.Verdict.RIGHT, figures.Verdict.WRONG, figures.Verdict.UNDECIDED)
 
 
 def load(path: Path) -> Example:
@@ -169,6 +109,7 @@ class _Reader:
         self.origin = origin
         self.names: dict[str, Value] = {}
         self.given: list[Given] = []
+        self.symbols: list[Symbol] = []
         self.formulas: list[Formula] = []
 
     def fail(self, where: str, why: str) -> ExampleError:
@@ -178,13 +119,22 @@ class _Reader:
         self.known_keys(document, "file", "the file")
         for name, value in self.table(document, "given").items():
             self.read_given(name, value)
+        for name, value in self.table(document, "symbols").items():
+            self.read_symbols(name, value)
         for name, line in self.table(document, "compute").items():
             self.read_formula(name, line)
         learning = self.learning(self.table(document, "learn")) if "learn" in document else None
         claims = document.get("claims", [])
         if not isinstance(claims, list) or not all(isinstance(claim, dict) for claim in claims):
             raise self.fail("claims", "expected [[claims]] tables")
-        read = [self.claim(claim, i, learning) for i, claim in enumerate(claims, 1)]
+        numbered = list(enumerate(claims, 1))
+        formulas = [(i, claim) for i, claim in numbered if "formula" in claim or "between" in claim]
+        read = [self.claim(claim, i, learning) for i, claim in numbered if (i, claim) not in formulas]
+        if read and self.symbols:
+            raise self.fail("claims", "a figure needs numbers; put figures and [symbols] into files of their own")
+        if read and any(_unknown(f.expr) for f in self.formulas):
+            raise self.fail("claims", "a figure needs numbers; phi has none")
+        checked = self.numbered([self.formula_claim(claim, i, learning) for i, claim in formulas])
         return Example(
             id=self.text(document, "id", "the file"),
             title=self.text(document, "title", "the file"),
@@ -195,6 +145,9 @@ class _Reader:
             learning=learning,
             claims=tuple(self.distinct(read)),
             note=self.text(document, "note", "the file", ""),
+            symbols=tuple(self.symbols),
+            formula_claims=checked,
+            renumber=self.renumber(document, checked),
         )
 
     def table(self, document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -248,8 +201,25 @@ class _Reader:
             return formula.stack(entries)
         raise self.fail(f"given {name}", f'expected the printed digits as a string, like "0.50", got {value!r}')
 
+    def read_symbols(self, name: str, value: object) -> None:
+        where = f"symbols {name}"
+        self.new_name(name, where)
+        table = value if isinstance(value, dict) else {"domain": value}
+        self.known_keys(table, "symbol", where)
+        domain, shape = table.get("domain", "real"), table.get("shape", [])
+        if not isinstance(domain, str) or domain not in set(Domain):
+            raise self.fail(where, f"domain: {domain!r} is none of {', '.join(Domain)}")
+        if not isinstance(shape, list) or len(shape) > 2 or not all(type(n) is int and 1 <= n <= 100 for n in shape):
+            raise self.fail(where, f"shape: expected one or two whole numbers from 1 to 100, got {shape!r}")
+        entries = np.empty(shape, dtype=object)
+        for index in np.ndindex(*shape):
+            entries[index] = Var(f"{name}[{','.join(str(i + 1) for i in index)}]" if shape else name)
+            self.symbols.append(Symbol(str(entries[index]), Domain(domain)))
+        self.names[name] = entries if shape else Var(name)
+        self.limit_size()
+
     def limit_size(self) -> None:
-        if len(self.given) + len(self.formulas) > MAX_SCALARS:
+        if len(self.given) + len(self.symbols) + len(self.formulas) > MAX_SCALARS:
             raise self.fail("the file", f"more than {MAX_SCALARS} scalars")
 
     def read_formula(self, name: str, line: object) -> None:
@@ -287,7 +257,7 @@ class _Reader:
         listed = table.get("parameters")
         if not isinstance(listed, list) or not listed or not all(isinstance(name, str) for name in listed):
             raise self.fail("learn", f"parameters: expected a list of given names, got {listed!r}")
-        scalars = {given.name for given in self.given}
+        scalars = {given.name for given in self.given} | {symbol.name for symbol in self.symbols}
         parameters: list[str] = []
         for name in listed:
             entries = [str(entry) for entry in np.atleast_1d(np.asarray(self.names.get(name, ()), dtype=object)).flat]
@@ -311,25 +281,112 @@ class _Reader:
         text = self.text(table, "what", where)
         where = f"claim {number} ({text})"
         what = self.what(text, where, learning)
-        slide = table.get("slide")
-        if not isinstance(slide, int | str) or isinstance(slide, bool):
-            raise self.fail(where, f"slide: expected a number or a string, got {slide!r}")
-        expected = table.get("expected")
-        if expected is not None and expected not in set(figures.Verdict):
-            raise self.fail(where, f"expected: {expected!r} is none of {', '.join(figures.Verdict)}")
+        slide = self.slide(table, where)
         try:
-            printed = figures.read(self.text(table, "printed", where))
+            figure = figures.read(self.text(table, "printed", where))
         except figures.FigureError as error:
             raise self.fail(where, str(error)) from None
         return Claim(
             id=self.text(table, "id", where, f"s{slide}-{what}".replace(" ", "-")),
-            slide=str(slide),
+            slide=slide,
             what=what,
-            printed=printed,
-            expected=expected,
+            printed=figure,
+            expected=self.expected(table, where, tuple(figures.Verdict)),
             note=self.text(table, "note", where, ""),
             working=self.text(table, "working", where, ""),
+            transcribed=self.flag(table, "transcribed", where),
         )
+
+    def slide(self, table: Mapping[str, Any], where: str) -> str:
+        slide = table.get("slide")
+        if not isinstance(slide, int | str) or isinstance(slide, bool):
+            raise self.fail(where, f"slide: expected a number or a string, got {slide!r}")
+        return str(slide)
+
+    def expected(self, table: Mapping[str, Any], where: str, known: tuple[str, ...]) -> str | None:
+        expected = table.get("expected")
+        if expected is not None and expected not in known:
+            raise self.fail(where, f"expected: {expected!r} is none of {', '.join(known)}")
+        return expected
+
+    def flag(self, table: Mapping[str, Any], key: str, where: str) -> bool:
+        value = table.get(key, False)
+        if not isinstance(value, bool):
+            raise self.fail(where, f"{key}: expected true or false, got {value!r}")
+        return value
+
+    def formula_claim(self, table: Mapping[str, Any], number: int, learning: Learning | None) -> FormulaClaim:
+        where = f"claim {number}"
+        self.known_keys(table, "formula claim", where)
+        text = self.text(table, "what", where)
+        where = f"claim {number} ({text})"
+        line, between = table.get("formula"), table.get("between")
+        if (line is None) == (between is None):
+            raise self.fail(where, "expected either a formula or between = [low, high]")
+        if between is not None and not (isinstance(between, list) and len(between) == 2):
+            raise self.fail(where, f"between: expected two formulas, got {between!r}")
+        try:
+            side = printed.read_side(text)
+            if side.after and (learning is None or side.after > 1 or side.by):
+                raise FormulaError("'after 1' needs a [learn] table, and stands behind a parameter")
+            if line is not None:
+                line = self.text(table, "formula", where)
+            ends = self.ends(between, where)
+            entries = printed.entries(side, line or side.of, self.names)
+        except FormulaError as error:
+            raise self.fail(where, str(error)) from None
+        if side.after and not {entry.side.of for entry in entries} <= set(learning.parameters if learning else ()):
+            raise self.fail(where, f"{side.of} is not one of the learned parameters")
+        slide = self.slide(table, where)
+        return FormulaClaim(
+            id=self.text(table, "id", where, f"s{slide}-{side}".replace(" ", "-")),
+            slide=slide,
+            side=side,
+            formula=line or "",
+            entries=entries,
+            between=ends,
+            expected=self.expected(table, where, _FORMULA_VERDICTS),
+            note=self.text(table, "note", where, ""),
+            transcribed=self.flag(table, "transcribed", where),
+        )
+
+    def ends(self, between: list[object] | None, where: str) -> tuple[Expr, Expr] | None:
+        if between is None:
+            return None
+        read = [formula.parse(end, self.names) if isinstance(end, str) else end for end in between]
+        low, high = read
+        if not isinstance(low, Expr) or not isinstance(high, Expr):
+            raise self.fail(where, f"between: expected two formulas in quotes, each one number, got {between!r}")
+        return low, high
+
+    def numbered(self, claims: list[FormulaClaim]) -> tuple[FormulaClaim, ...]:
+        """Ids made from the left side are numbered where one left side is printed several times."""
+        seen: dict[str, int] = {}
+        made = []
+        for claim in claims:
+            seen[claim.id] = seen.get(claim.id, 0) + 1
+            made.append(claim if seen[claim.id] == 1 else replace(claim, id=f"{claim.id}#{seen[claim.id]}"))
+        return tuple(made)
+
+    def renumber(self, document: Mapping[str, Any], claims: tuple[FormulaClaim, ...]) -> Renumber | None:
+        if "renumber" not in document:
+            return None
+        table = self.table(document, "renumber")
+        self.known_keys(table, "renumber", "renumber")
+        lists: dict[str, tuple[str, ...]] = {}
+        for key in ("families", "claims"):
+            listed = table.get(key)
+            if not isinstance(listed, list) or not listed or not all(isinstance(name, str) for name in listed):
+                raise self.fail("renumber", f"{key}: expected a list of strings, got {listed!r}")
+            lists[key] = tuple(listed)
+        for name in lists["families"]:
+            if not any(re.fullmatch(rf"{re.escape(name)}\d+", known) for known in self.names):
+                raise self.fail("renumber", f"families: no name is {name} followed by a number")
+        known = {claim.id for claim in claims}
+        for name in lists["claims"]:
+            if name not in known:
+                raise self.fail("renumber", f"claims: no formula claim has the id {name}{nearest(name, known)}")
+        return Renumber(lists["families"], lists["claims"])
 
     def what(self, text: str, where: str, learning: Learning | None) -> What:
         match = _WHAT.fullmatch(" ".join(text.split()))
@@ -355,3 +412,8 @@ class _Reader:
                 raise self.fail(f"claim {claim.what}", f'id "{claim.id}" stands twice; give one of them an id')
             seen.add(claim.id)
             yield claim
+
+
+def _unknown(expr: Expr) -> bool:
+    """Whether the expression calls the unknown function."""
+    return (isinstance(expr, Call) and expr.function in ("phi", "dphi")) or any(map(_unknown, children(expr)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -433,33 +433,32 @@ def find_witness(left: Expr, right: Expr, names: tuple[str, ...], setting: Setti
     return None
 
 
-Screen = Callable[[Expr], bool]
+class Screen:
+    """A quick test, by floats at a few points, that tells apart most expressions that differ.
 
+    Example:
+        >>> from verify.expr import Var
+        >>> from verify.identity import Screen, Setting
+        >>> x = Var("x")
+        >>> screen = Screen(Setting({"x": Domain.REAL}))
+        >>> target = screen.values(x * x - 1)
+        >>> screen.matches(target, (x - 1) * (x + 1)), screen.matches(target, x * x + 1)
+        (True, False)
+    """
 
-def screen(left: Expr, setting: Setting, count: int = 2) -> Screen:
-    """A quick test, by floats at a few points, that tells most expressions that differ from ``left``."""
-    found: list[tuple[Values, float]] = []
-    for point in points(setting.free(left), setting.domains):
-        complete = {**_filler(setting), **point}
-        values = Values(complete, setting)
-        value = values.machine(left)
-        if value is not None:
-            found.append((values, value))
-        if len(found) == 2 * count:
-            break
-    found = sorted(found, key=lambda pair: pair[1] == 0)[:count]  # a product is 0 for many wrong reasons
+    def __init__(self, setting: Setting, count: int = 3) -> None:
+        chosen = itertools.islice(points(tuple(setting.domains), setting.domains), 1, 1 + count)
+        self._points = [Values(point, setting) for point in chosen] or [Values({}, setting)]
 
-    def may_equal(right: Expr) -> bool:
-        for values, value in found:
-            other = values.machine(right)
-            if other is None or differ(value, other):
-                return False
+    def values(self, expr: Expr) -> list[float | None]:
+        """The machine values, one a point."""
+        return [point.machine(expr) for point in self._points]
+
+    def matches(self, target: list[float | None], expr: Expr) -> bool:
+        """Whether no point tells the expression from the target."""
+        for point, wanted in zip(self._points, target, strict=True):
+            if wanted is not None:
+                value = point.machine(expr)
+                if value is None or differ(wanted, value):
+                    return False
         return True
-
-    return may_equal
-
-
-def _filler(setting: Setting) -> Mapping[str, Fraction]:
-    """A value for every free name, so that an edit may bring in one that was not used."""
-    names = tuple(setting.domains)
-    return next(iter(points(names, setting.domains)), {})

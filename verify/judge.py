@@ -8,6 +8,7 @@ from verify import figures
 from verify.derivation import Derivation, build
 from verify.example import Claim, Example, ExampleError
 from verify.figures import Interval, Verdict
+from verify.formulas import FormulaJudgement, judge_formulas
 from verify.routes import Agreement, Autodiff, Balls, Symbolic, compare
 from verify.scalars import Kink, Undecided
 
@@ -40,11 +41,11 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Judged:
-    """An example, its derivation, and a judgement for each claim, in the file's order."""
+    """An example, its derivation, and a judgement for each claim: figures, then formulas, each in the file's order."""
 
     example: Example
     derivation: Derivation
-    judgements: tuple[Judgement, ...]
+    judgements: tuple[Judgement | FormulaJudgement, ...]
     balls: Balls
 
 
@@ -75,9 +76,9 @@ def judge(example: Example, routes: bool = True) -> Judged:
     """
     derivation = build(example)
     balls = Balls(derivation)
-    others = (Symbolic(derivation), Autodiff(derivation)) if routes else None
-    judgements = tuple(_judge(example, claim, balls, others) for claim in example.claims)
-    return Judged(example, derivation, judgements, balls)
+    others = (Symbolic(derivation), Autodiff(derivation)) if routes and example.claims else None
+    judged = tuple(_judge(example, claim, balls, others) for claim in example.claims)
+    return Judged(example, derivation, (*judged, *judge_formulas(example)), balls)
 
 
 def _judge(example: Example, claim: Claim, balls: Balls, others: tuple[Symbolic, Autodiff] | None) -> Judgement:

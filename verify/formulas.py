@@ -1,0 +1,239 @@
+"""Judge a printed formula: proved, refuted by a counterexample, or not decided.
+
+The formula is held against what the example's own forward formulas and reverse mode give, entry by entry, for all
+values of the free names. Sizes of arrays are the concrete ones of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from verify import formula
+from verify.derivation import Kind, Step, backward, derivative_name
+from verify.edits import Edit, small_edits
+from verify.example import Example
+from verify.expr import ZERO, Call, Expr, Num, Var, children, substitute, tidy, variables
+from verify.figures import Interval, Verdict, decimal
+from verify.identity import Answer, Identity, Setting, Witness, compare, within
+from verify.printed import Entry, FormulaClaim, Side
+
+SHOWN_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A point where a printed formula is wrong: the entry, the names' values, the printed and the true value there."""
+
+    entry: str
+    point: Mapping[str, str]
+    printed: str
+    exact: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FormulaJudgement:
+    """One printed formula judged.
+
+    Attributes:
+        claim: what is printed.
+        verdict: ``right``, ``wrong`` or ``undecided``.
+        exact: the true formula as text; of the wrong entry, where the claim has several.
+        proof: how the verdict was reached.
+        counterexample: where it is wrong.
+        condition: where a wrong or right formula holds, if that is one condition (``alpha - 1 < 0``).
+        edits: the small edits that make a wrong formula right, the plainest first.
+    """
+
+    claim: FormulaClaim
+    verdict: Verdict
+    exact: str
+    proof: str
+    counterexample: Counterexample | None = None
+    condition: str = ""
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the verdict is the recorded one, or ``right`` where none is recorded."""
+        return self.verdict == (self.claim.expected or Verdict.RIGHT)
+
+
+class Truths:
+    """What the left sides of an example's formulas truly are, in the names of its forward steps."""
+
+    def __init__(self, example: Example) -> None:
+        self._example = example
+        self._forward = tuple(Step(f.name, Kind.FORWARD, f.expr, f.line) for f in example.formulas)
+        self._slopes: dict[tuple[str, str], Expr] = {}
+        self.setting = Setting(
+            domains={symbol.name: symbol.domain for symbol in example.symbols},
+            definitions={step.name: step.expr for step in self._forward},
+            constants={given.name: given.value for given in example.given},
+        )
+
+    def side(self, side: Side) -> Expr:
+        """The true value of a left side of scalar names."""
+        if side.after:
+            return self._updated(side.of)
+        return Var(side.of) if side.by is None else self.slope(side.of, side.by)
+
+    def slope(self, of: str, by: str) -> Expr:
+        """The derivative of one scalar by another, by reverse mode."""
+        if (of, by) not in self._slopes:
+            self.prepare(of, [by])
+        return self._slopes[of, by]
+
+    def prepare(self, of: str, names: Iterable[str]) -> None:
+        """Derive by several names in one sweep."""
+        wanted = [name for name in names if (of, name) not in self._slopes]
+        if not wanted:
+            return
+        known: dict[str, Expr] = {}
+        for step in backward(self._forward, of, wanted):
+            known[step.name] = substitute(step.expr, known)
+        for name in wanted:
+            self._slopes[of, name] = tidy(known[derivative_name(of, name)])
+
+    def formula(self, expr: Expr) -> Expr:
+        """A printed formula with its derivatives ``dE/dw`` replaced by what they are."""
+        slopes: dict[str, Expr] = {}
+        for name in set(variables(expr)):
+            if "/" in name:
+                of, by = name[1:].split("/d")
+                slopes[name] = self.slope(of, by)
+        return substitute(expr, slopes) if slopes else expr
+
+    def defined(self, name: str) -> Expr:
+        """The formula of a computed name; a free name stands for itself."""
+        return self.setting.definitions.get(name, Var(name))
+
+    def _updated(self, parameter: str) -> Expr:
+        learning = self._example.learning
+        assert learning is not None
+        names = {
+            **self._example.names,
+            "w": Var(parameter),
+            "g": self.slope(learning.loss, parameter),
+            "rate": learning.rate,
+        }
+        update = formula.parse(learning.rule, names)
+        return update if isinstance(update, Expr) else ZERO
+
+
+def judge_formulas(example: Example, edits: bool = True) -> tuple[FormulaJudgement, ...]:
+    """Judge every formula of an example, in the file's order."""
+    truths = Truths(example)
+    return tuple(judge_formula(example, claim, truths, edits) for claim in example.formula_claims)
+
+
+def judge_formula(
+    example: Example, claim: FormulaClaim, truths: Truths | None = None, edits: bool = True
+) -> FormulaJudgement:
+    """Judge one formula.
+
+    Args:
+        example: the file that the claim is from.
+        claim: the printed formula.
+        truths: those of the example, where several of its claims are judged.
+        edits: whether to look for small edits that make a wrong formula right.
+
+    Example:
+        >>> from verify.example import loads
+        >>> from verify.formulas import judge_formulas
+        >>> neuron = loads('''
+        ... id = "neuron"
+        ... title = "one neuron"
+        ... source = "blackboard"
+        ... symbols = {x = "real", y = "real", w = "real", b = "real"}
+        ... compute = {z = "w*x + b", a = "sigmoid(z)", E = "1/2*(y - a)**2"}
+        ... [[claims]]
+        ... slide = 43
+        ... what = "dE/dw"
+        ... formula = "(a - y)*a*(1 - y)*x"
+        ... ''')
+        >>> judged = judge_formulas(neuron)[0]
+        >>> str(judged.verdict), judged.exact, judged.edits[0].mistake, judged.edits[0].formula
+        ('wrong', '(a - y)*a*(1 - a)*x', 'wrong-variable', '(a - y)*a*(1 - a)*x')
+    """
+    truths = truths or Truths(example)
+    by_of: dict[str, list[str]] = {}
+    for entry in claim.entries:
+        if entry.side.by is not None:
+            by_of.setdefault(entry.side.of, []).append(entry.side.by)
+    for of, names in by_of.items():
+        truths.prepare(of, names)
+    first: FormulaJudgement | None = None
+    undecided: FormulaJudgement | None = None
+    found: list[Identity] = []
+    for entry in claim.entries:
+        true = truths.side(entry.side)
+        identity = _decide(claim, entry, true, truths)
+        found.append(identity)
+        text = _shown(entry, true, truths)
+        if identity.answer == Answer.WRONG:
+            assert identity.witness is not None
+            example_of = _counterexample(entry, identity.witness, true, truths)
+            corrections = small_edits(example, claim, entry, truths) if edits and claim.between is None else ()
+            return FormulaJudgement(
+                claim, Verdict.WRONG, text, identity.how, example_of, identity.condition, corrections
+            )
+        if first is None:
+            first = FormulaJudgement(claim, Verdict.RIGHT, text, "")
+        if identity.answer == Answer.INCONCLUSIVE and undecided is None:
+            undecided = FormulaJudgement(claim, Verdict.UNDECIDED, text, identity.how, None, identity.condition)
+    if undecided is not None:
+        return undecided
+    assert first is not None
+    hows = dict.fromkeys(identity.how for identity in found)
+    conditions = dict.fromkeys(identity.condition for identity in found if identity.condition)
+    return FormulaJudgement(
+        claim,
+        Verdict.RIGHT,
+        first.exact if len(claim.entries) == 1 else f"{first.exact} (the first of {len(claim.entries)} entries)",
+        "; ".join(hows),
+        condition="; ".join(conditions),
+    )
+
+
+def _decide(claim: FormulaClaim, entry: Entry, true: Expr, truths: Truths) -> Identity:
+    if claim.between is not None:
+        return within(true, *claim.between, truths.setting)
+    printed = truths.formula(entry.printed)
+    return compare(true, printed, truths.setting)
+
+
+def _shown(entry: Entry, true: Expr, truths: Truths) -> str:
+    """The true formula; a value's is its definition."""
+    return str(truths.defined(true.name) if isinstance(true, Var) and entry.side.by is None else true)
+
+
+def _counterexample(entry: Entry, witness: Witness, true: Expr, truths: Truths) -> Counterexample:
+    unknown = any(
+        _calls(truths.setting.expand(side), ("phi", "dphi")) for side in (true, truths.formula(entry.printed))
+    )
+    return Counterexample(
+        str(entry.side),
+        {name: str(value) for name, value in witness.point.items()},
+        _digits(witness.right),
+        _digits(witness.left),
+        "phi is the sigmoid here" if unknown else "",
+    )
+
+
+def _calls(expr: Expr, functions: tuple[str, ...]) -> bool:
+    own = isinstance(expr, Call) and expr.function in functions
+    return own or any(_calls(child, functions) for child in children(expr))
+
+
+def _digits(interval: Interval) -> str:
+    low, high = interval
+    if low == high and low.denominator < 1000:
+        return str(Num(low))
+    return decimal(interval, SHOWN_DIGITS) or f"between {_rounded(low)} and {_rounded(high)}"
+
+
+def _rounded(value: Fraction) -> str:
+    return f"{float(value):.{SHOWN_DIGITS}g}"
