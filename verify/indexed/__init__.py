@@ -9,7 +9,8 @@ Example:
     ∂σ_i/∂a_j = σ_i·(δ_{ij} - σ_j) is PROVED for every K
 """
 
-from verify.indexed.canonical import Assumption, Canonical, UndecidedError
+from verify.indexed.canonical import Assumption, Canonical
+from verify.indexed.elementary import UndecidedError
 from verify.indexed.instances import Counterexample, Instance, find_counterexample
 from verify.indexed.networks import (
     DECK_003,
@@ -34,6 +35,7 @@ from verify.indexed.softmax import (
     softmax_jacobian,
     softmax_jacobian_cases,
 )
+from verify.indexed.structure import define
 from verify.indexed.terms import (
     Definition,
     Delta,
@@ -46,7 +48,6 @@ from verify.indexed.terms import (
     Term,
     apply,
     call,
-    define,
     diff,
     exp,
     log,
@@ -124,12 +125,7 @@ __all__ = [
 
 
 def all_proofs() -> tuple[Proof, ...]:
-    """Every theorem of this package, and beside it what the decks print where that is something else.
-
-    Example:
-        >>> sorted({proof.verdict for proof in all_proofs()})
-        ['PROVED', 'REFUTED']
-    """
+    """Every theorem of this package, and beside it what the decks print where that is something else."""
     fitting = fitting_formulas(DECK_004)
     return (
         softmax_jacobian(),

@@ -17,12 +17,15 @@ Different forms prove nothing: the counterexample comes from `verify.indexed.ins
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import factorial
 
+from verify.indexed.elementary import WITH_EXP, UndecidedError, positive, same_entry
+from verify.indexed.poly import ONE, Monomial, Poly, make_monomial, monomial_term
+from verify.indexed.structure import children, free, key, rename, unfold, with_children
 from verify.indexed.terms import (
     Add,
     Apply,
@@ -32,7 +35,6 @@ from verify.indexed.terms import (
     Diff,
     Extent,
     Index,
-    Layer,
     Mul,
     Named,
     Number,
@@ -40,29 +42,14 @@ from verify.indexed.terms import (
     Sum,
     Symbol,
     Term,
-    add,
-    children,
-    exp,
-    free,
-    key,
-    log,
     mul,
     power,
-    rename,
     sum_over,
-    unfold,
-    with_children,
 )
 
-__all__ = ["Assumption", "Canonical", "Poly", "UndecidedError", "positive"]
+__all__ = ["Assumption", "Canonical"]
 
-Monomial = tuple[tuple[Term, int], ...]
-_ONE: Monomial = ()
 _numbers = itertools.count()
-
-
-class UndecidedError(ValueError):
-    """A question that the calculus cannot decide, such as whether the layers ``l`` and ``m`` are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,59 +69,6 @@ class Assumption:
 
     def __str__(self) -> str:
         return f"{self.left} = {self.right} ({self.name})"
-
-
-class Poly:
-    """A sum of monomials in generators; the monomials come normalised from `Canonical`."""
-
-    __slots__ = ("terms",)
-
-    def __init__(self, terms: Mapping[Monomial, Fraction] | None = None) -> None:
-        self.terms = {m: c for m, c in (terms or {}).items() if c}
-
-    def __add__(self, other: Poly) -> Poly:
-        total = dict(self.terms)
-        for monomial, coefficient in other.terms.items():
-            total[monomial] = total.get(monomial, Fraction(0)) + coefficient
-        return Poly(total)
-
-    def scaled(self, factor: Fraction) -> Poly:
-        return Poly({m: c * factor for m, c in self.terms.items()})
-
-    def sorted(self) -> list[tuple[Monomial, Fraction]]:
-        """The monomials in a fixed order, the greatest (by degree, then text) first."""
-        return sorted(self.terms.items(), key=lambda item: _order(item[0]), reverse=True)
-
-    def term(self) -> Term:
-        """The term that this polynomial stands for; equal polynomials give the same tree."""
-        return add(*(mul(Number(c), _monomial_term(m)) for m, c in self.sorted()))
-
-    def single(self) -> tuple[Monomial, Fraction] | None:
-        """The only monomial and its coefficient, where there is just one."""
-        return next(iter(self.terms.items())) if len(self.terms) == 1 else None
-
-
-_WITH_EXP: Mapping[str, Callable[[Term], Term]] = {
-    "sigmoid": lambda x: 1 / (1 + exp(-x)),
-    "tanh": lambda x: 1 - 2 / (exp(2 * x) + 1),
-    "softplus": lambda x: log(1 + exp(x)),
-}
-
-
-def _order(monomial: Monomial) -> tuple[int, list[tuple[str, int]]]:
-    return sum(e for _, e in monomial), [(key(g), e) for g, e in monomial]
-
-
-def _monomial_term(monomial: Monomial) -> Term:
-    return mul(*(power(g, e) for g, e in monomial))
-
-
-def _make(powers: Mapping[Term, int]) -> Monomial:
-    return tuple(sorted(((g, e) for g, e in powers.items() if e), key=lambda pair: key(pair[0])))
-
-
-def _is_inverse(generator: Term) -> bool:
-    return isinstance(generator, Power)
 
 
 class Canonical:
@@ -199,12 +133,12 @@ class Canonical:
     def _poly(self, term: Term) -> Poly:
         match term:
             case Number(value):
-                return Poly({_ONE: value})
+                return Poly({ONE: value})
             case Atom() | Extent():
                 return self._generator(term)
             case Delta(left, right):
                 if left == right:
-                    return Poly({_ONE: Fraction(1)})
+                    return Poly({ONE: Fraction(1)})
                 first, second = sorted((left, right), key=lambda i: i.name)
                 return Poly({((Delta(first, second), 1),): Fraction(1)})
             case Named():
@@ -216,7 +150,7 @@ class Canonical:
                         total[monomial] = total.get(monomial, Fraction(0)) + coefficient
                 return Poly(total)
             case Mul(factors):
-                product = Poly({_ONE: Fraction(1)})
+                product = Poly({ONE: Fraction(1)})
                 for factor in factors:
                     product = self._times(product, self.poly(factor))
                 return product
@@ -267,7 +201,7 @@ class Canonical:
         return Poly(total)
 
     def _power(self, base: Poly, exponent: int) -> Poly:
-        product = Poly({_ONE: Fraction(1)})
+        product = Poly({ONE: Fraction(1)})
         for _ in range(exponent):
             product = self._times(product, base)
         return product
@@ -291,7 +225,7 @@ class Canonical:
                     powers[inverse] -= 1
                     tail = self._times(Poly(dict(rest)).scaled(Fraction(-1)), over)
                     return self._monomial(powers) + tail
-        return Poly({_make(powers): Fraction(1)})
+        return Poly({make_monomial(powers): Fraction(1)})
 
     def _join(self, powers: Mapping[Term, int], deltas: list[Delta]) -> Poly | None:
         classes: list[set[Index]] = []
@@ -310,15 +244,14 @@ class Canonical:
             if all(powers.get(d) == 1 for d in wanted) and len(wanted) == len(deltas):
                 return None
             return self._monomial(rest | wanted)
-        product = Poly({_ONE: Fraction(1)})
+        product = Poly({ONE: Fraction(1)})
         for generator, exponent in rest.items():
             poly = self.poly(rename(generator, new))
             product = self._times(product, self._power(poly if exponent > 0 else self._inverse(poly), abs(exponent)))
-        return self._times(product, Poly({_make(wanted): Fraction(1)}))
+        return self._times(product, Poly({make_monomial(wanted): Fraction(1)}))
 
-    def _inverse(self, poly: Poly) -> Poly:
-        if not poly.terms:
-            raise ZeroDivisionError("canonical form: division by a term that is 0 at every size")
+    def _content(self, poly: Poly) -> tuple[dict[Term, int], Poly]:
+        """The greatest monomial that divides a polynomial, and the quotient."""
         content: dict[Term, int] = dict(next(iter(poly.terms)))
         for monomial in poly.terms:
             powers = dict(monomial)
@@ -326,20 +259,23 @@ class Canonical:
         content = {g: e for g, e in content.items() if e}
         if any(isinstance(g, Delta) for g in content):
             raise UndecidedError("canonical form: division by a Kronecker delta, which may be 0")
+        return content, self._times(poly, self._monomial({g: -e for g, e in content.items()}))
+
+    def _inverse(self, poly: Poly) -> Poly:
+        if not poly.terms:
+            raise ZeroDivisionError("canonical form: division by a term that is 0 at every size")
+        content, inside = self._content(poly)
         outside = self._monomial({g: -e for g, e in content.items()})
-        inside = self._times(poly, outside)
         (lead, coefficient), *rest = inside.sorted()
         if not rest:
-            return self._monomial({g: -e for g, e in content.items()} | {g: -e for g, e in lead}).scaled(
-                1 / coefficient
-            )
+            return self._times(outside, self._monomial({g: -e for g, e in lead})).scaled(1 / coefficient)
         generator = Power(inside.scaled(1 / coefficient).term(), -1)
         return self._times(outside, Poly({((generator, 1),): 1 / coefficient}))
 
     def _cleared(self, poly: Poly) -> Poly:
         """Multiply by the denominators until none is left: 0 exactly where the rational function is 0."""
         while True:
-            inverses = {g: e for m in poly.terms for g, e in m if _is_inverse(g)}
+            inverses = {g: e for m in poly.terms for g, e in m if isinstance(g, Power)}
             if not inverses:
                 return poly
             inverse = min(inverses, key=key)
@@ -349,7 +285,7 @@ class Canonical:
             for monomial, coefficient in poly.terms.items():
                 powers = dict(monomial)
                 up = most - powers.pop(inverse, 0)
-                rest = Poly({_make(powers): coefficient})
+                rest = Poly({make_monomial(powers): coefficient})
                 total = total + self._times(rest, self._power(self.poly(inverse.base), up))
             poly = total
 
@@ -365,7 +301,7 @@ class Canonical:
         for generator in powers:
             if isinstance(generator, Delta) and index in (generator.left, generator.right):
                 other = generator.right if generator.left == index else generator.left
-                product = Poly({_ONE: Fraction(1)})
+                product = Poly({ONE: Fraction(1)})
                 for g, e in powers.items():
                     if g != generator:
                         poly = self.poly(rename(g, {index: other}))
@@ -377,13 +313,13 @@ class Canonical:
             return self._monomial(outside | {Extent(index.size): outside.get(Extent(index.size), 0) + 1})
         binders, opened = _open(bound)
         merged = self._monomial(opened)
-        if merged.single() == (_make(opened), Fraction(1)):
+        if merged.single() == (make_monomial(opened), Fraction(1)):
             cluster = self._cluster([index, *binders], opened)
-            return self._times(cluster, Poly({_make(outside): Fraction(1)}))
+            return self._times(cluster, Poly({make_monomial(outside): Fraction(1)}))
         # Something cancelled: what is left may no longer be connected.
         for binder in [*binders, index]:
             merged = self._sum(binder, merged)
-        return self._times(merged, Poly({_make(outside): Fraction(1)}))
+        return self._times(merged, Poly({make_monomial(outside): Fraction(1)}))
 
     def _cluster(self, binders: list[Index], powers: Mapping[Term, int]) -> Poly:
         """The generator of a connected sum: of all ways to name its bound indices, the one of least text."""
@@ -404,7 +340,7 @@ class Canonical:
             ordered = list(itertools.chain(*choice))
             new = {b: Index(f"•{height + n:03d}", b.size) for n, b in enumerate(ordered)}
             renamed = {self._pure.normal(rename(g, new)): e for g, e in powers.items()}
-            candidate = sum_over(tuple(new[b] for b in ordered), _monomial_term(_make(renamed)))
+            candidate = sum_over(tuple(new[b] for b in ordered), monomial_term(make_monomial(renamed)))
             if best is None or key(candidate) < key(best):
                 best = candidate
         assert best is not None
@@ -421,19 +357,19 @@ class Canonical:
         closed: Term | None = None
         if function == "log":
             closed = mul(Number(Fraction((-1) ** (order - 1) * factorial(order - 1))), power(inner, -order))
-        elif function in _WITH_EXP and order == 0:
-            closed = _WITH_EXP[function](inner)
-        elif function in _WITH_EXP:
+        elif function in WITH_EXP and order == 0:
+            closed = WITH_EXP[function](inner)
+        elif function in WITH_EXP:
             # The n-th derivative, by way of a variable of its own.
             variable = Symbol(f"°{next(_numbers)}")()
-            derivative = _WITH_EXP[function](variable)
+            derivative = WITH_EXP[function](variable)
             for _ in range(order):
                 derivative = self._pure.normal(Diff(derivative, variable))
             closed = _replace(derivative, variable, inner)
         return self._generator(Apply(function, inner, order)) if closed is None else self.poly(closed)
 
     def _exp(self, argument: Poly) -> Poly:
-        product = Poly({_ONE: Fraction(1)})
+        product = Poly({ONE: Fraction(1)})
         for monomial, coefficient in argument.terms.items():
             exponent, base = coefficient.numerator, Poly({monomial: Fraction(1, coefficient.denominator)}).term()
             if isinstance(base, Apply) and base.function == "log" and base.order == 0:
@@ -446,21 +382,20 @@ class Canonical:
         return product
 
     def _log(self, argument: Poly) -> Poly:
-        single = argument.single()
-        if single is None or single[1] <= 0 or not all(positive(g) for g, _ in single[0]):
+        if any(isinstance(g, Delta) for monomial in argument.terms for g, _ in monomial) or not argument.terms:
             return self._generator(Apply("log", argument.term()))
-        monomial, coefficient = single
-        total = Poly()
-        if coefficient != 1:
-            total = total + self._generator(Apply("log", Number(coefficient)))
-        for generator, exponent in monomial:
+        # log(c·p) = log c + log p where c > 0: log p exists where the left side does.
+        content, inside = self._content(argument)
+        content = {g: e for g, e in content.items() if positive(g)}
+        inside = self._times(argument, self._monomial({g: -e for g, e in content.items()}))
+        total = Poly() if inside.terms == {ONE: 1} else self._generator(Apply("log", inside.term()))
+        for generator, exponent in content.items():
             if isinstance(generator, Apply) and generator.function == "exp":
-                value = self.poly(generator.argument)
+                total = total + self.poly(generator.argument).scaled(Fraction(exponent))
             elif isinstance(generator, Power):
-                value, exponent = self._generator(Apply("log", generator.base)), -exponent
+                total = total + self._generator(Apply("log", generator.base)).scaled(Fraction(-exponent))
             else:
-                value = self._generator(Apply("log", generator))
-            total = total + value.scaled(Fraction(exponent))
+                total = total + self._generator(Apply("log", generator)).scaled(Fraction(exponent))
         return total
 
     def _call(self, term: Call) -> Poly:
@@ -507,55 +442,6 @@ class Canonical:
                 return product
             case _:
                 return Poly()
-
-
-def same_entry(atom: Atom, variable: Atom) -> Term:
-    """``∂atom/∂variable``: a product of deltas for entries of the same quantity, else 0.
-
-    Raises:
-        UndecidedError: the two are of layers that may or may not be the same.
-    """
-    first, second = atom.symbol, variable.symbol
-    if first.name != second.name:
-        return Number(Fraction(0))
-    if first.layer != second.layer:
-        if isinstance(first.layer, Layer) and isinstance(second.layer, Layer) and first.layer.base == second.layer.base:
-            return Number(Fraction(0))
-        raise UndecidedError(
-            f"∂{atom}/∂{variable}: cannot tell whether the layers {first.layer} and {second.layer} differ"
-        )
-    return mul(*(Delta(i, j) for i, j in zip(atom.indices, variable.indices, strict=True)))
-
-
-def positive(term: Term) -> bool:
-    """True where the term is positive for real values, by its form alone.
-
-    Example:
-        >>> from verify.indexed.terms import Size, Symbol, exp, sum_over
-        >>> k = Index("k", Size("K"))
-        >>> a = Symbol("a", (k.size,))
-        >>> positive(exp(a[k]) / sum_over(k, exp(a[k]))), positive(a[k])
-        (True, False)
-    """
-    match term:
-        case Number(value):
-            return value > 0
-        case Extent():
-            return True
-        case Named():
-            return positive(unfold(term))
-        case Add() | Mul() | Sum():
-            return all(positive(child) for child in children(term))
-        case Power(base, exponent):
-            return positive(base) or (exponent > 0 and exponent % 2 == 0 and _nonzero(base))
-        case Apply(function, _, order):
-            return function == "exp" or (order == 0 and function in ("sigmoid", "softplus"))
-        case _:
-            return False
-
-
-def _nonzero(term: Term) -> bool:
-    return positive(term) or positive(-term)
 
 
 def _replace(term: Term, old: Atom, new: Term) -> Term:

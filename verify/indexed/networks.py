@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from verify.indexed.canonical import Assumption
 from verify.indexed.instances import Instance
 from verify.indexed.proof import Proof, combine, prove, refuse
+from verify.indexed.structure import define
 from verify.indexed.terms import (
     Atom,
     Call,
@@ -32,7 +33,6 @@ from verify.indexed.terms import (
     Term,
     apply,
     call,
-    define,
     diff,
     sum_over,
 )

@@ -14,21 +14,10 @@ from typing import Literal
 
 from verify.indexed.canonical import Assumption, Canonical
 from verify.indexed.instances import Counterexample, Instance, search
-from verify.indexed.rules import Equation, Rule, chain, same_up_to_order
-from verify.indexed.terms import (
-    Call,
-    Definition,
-    Extent,
-    Named,
-    Operand,
-    Size,
-    SizeError,
-    Sum,
-    Term,
-    as_term,
-    children,
-    free,
-)
+from verify.indexed.rules import Equation, Rule, chain
+from verify.indexed.shape import same_up_to_order
+from verify.indexed.structure import children, free
+from verify.indexed.terms import Call, Definition, Extent, Named, Operand, Size, SizeError, Sum, Term, as_term
 
 __all__ = ["Proof", "SoundnessError", "Step", "Verdict", "combine", "prove", "prove_lines", "refuse"]
 
@@ -164,10 +153,12 @@ def prove(
           = (1/2)·Σ_k 2·w_k·∂w_k/∂w_i  [power rule]
           = (1/2)·Σ_k 2·w_k·δ_{ki}     [derivative of a variable]
           = w_i                        [delta picks one term of the sum]
-          PROVED for every n (also checked exactly at 8 points)
+          PROVED for every n (also checked exactly at 7 points)
     """
     one, other = as_term(left), as_term(right)
     proof = _empty(one, other, assumptions, name, note)
+    equations = [*(_lemma(lemma, assumptions) for lemma in lemmas)]
+    equations += [Equation(a.left, a.right, a.name).rule(inside_derivatives=False) for a in assumptions]
     judge = Canonical(assumptions)
     case = instance or Instance(one, other, tuple(assumptions))
     if not judge.equal(one, other):
@@ -176,8 +167,6 @@ def prove(
     found, points = search(case, tries=_POINTS)
     if found is not None:
         raise SoundnessError(f"{proof.claim}: equal by the calculus, but {found}")
-    equations = [*(_lemma(lemma, assumptions) for lemma in lemmas)]
-    equations += [Equation(a.left, a.right, a.name).rule(inside_derivatives=False) for a in assumptions]
     return replace(proof, verdict="PROVED", steps=_steps(one, other, judge, equations), points=points)
 
 

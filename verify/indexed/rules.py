@@ -7,13 +7,14 @@ right is decided by the canonical form, not by the rule that made it.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import SimpleNamespace
 
-from verify.indexed.canonical import same_entry
+from verify.indexed.elementary import same_entry
+from verify.indexed.shape import same_up_to_order, shape
+from verify.indexed.structure import children, free, fresh, rename, unfold, with_children
 from verify.indexed.terms import (
     Add,
     Apply,
@@ -31,22 +32,15 @@ from verify.indexed.terms import (
     Term,
     add,
     apply,
-    children,
     exp,
-    free,
-    fresh,
-    key,
     log,
     mul,
     power,
-    rename,
     sigmoid,
-    unfold,
-    with_children,
 )
 from verify.rules import DERIVATIVES
 
-__all__ = ["Equation", "Rule", "chain", "same_up_to_order"]
+__all__ = ["Equation", "Rule", "chain"]
 
 Rewrite = Callable[[Term], Term | None]
 
@@ -215,7 +209,7 @@ def _cancel(term: Term) -> Term | None:
     powers: dict[str, tuple[Term, int]] = {}
     for factor in term.factors:
         base, exponent = (factor.base, factor.exponent) if isinstance(factor, Power) else (factor, 1)
-        name = _shape(base)
+        name = shape(base)
         if isinstance(base, Add) and name in powers and exponent > 0 and powers[name][1] > 0:
             return None  # a product of sums is expanded, not made a power
         powers[name] = (base, powers[name][1] + exponent) if name in powers else (base, exponent)
@@ -229,7 +223,7 @@ def _like_terms(term: Term) -> Term | None:
     found: dict[str, tuple[Fraction, Term]] = {}
     for part in term.terms:
         coefficient, rest = _coefficient(part)
-        name = _shape(rest)
+        name = shape(rest)
         found[name] = (found[name][0] + coefficient if name in found else coefficient, rest)
     if len(found) == len(term.terms):
         return None
@@ -360,51 +354,3 @@ def _everywhere(rule: Rule, term: Term) -> Term:
     parts = children(term)
     changed = tuple(_everywhere(rule, part) for part in parts)
     return term if changed == parts else with_children(term, changed)
-
-
-def same_up_to_order(left: Term, right: Term) -> bool:
-    """True where two terms differ only in the order of sums and products and in the names of bound indices."""
-    return left == right or _shape(left) == _shape(right)
-
-
-def _shape(term: Term) -> str:
-    """Text of the tree with sorted sums and products and numbered bound indices."""
-    match term:
-        case Add(parts):
-            return f"+({','.join(sorted(map(_shape, parts)))})"
-        case Mul(parts):
-            powers: Counter[str] = Counter()
-            for part in parts:
-                base, exponent = (part.base, part.exponent) if isinstance(part, Power) else (part, 1)
-                # x·x is x², but x·(1/x) is not yet 1: that step has a name.
-                powers[f"{'/' if exponent < 0 else ''}{_shape(base)}"] += abs(exponent)
-            return f"·({','.join(f'{base}^{e}' for base, e in sorted(powers.items()))})"
-        case Delta(left, right):
-            first, second = sorted((left.name, right.name))
-            return f"δ[{first},{second}]"
-        case Power(base, exponent):
-            return f"^({_shape(base)},{exponent})"
-        case Apply(function, argument, order):
-            return f"{function}'{order}({_shape(argument)})"
-        case Diff(body, variable):
-            return f"d({_shape(body)},{key(variable)})"
-        case Sum(index, body):
-            own = _numbered(index, body)
-            return f"Σ({index.size},{_shape(rename(body, {index: own}))})"
-        case Call(function, labels, binders, body, slots):
-            names: dict[Index, Index] = {}
-            for binder in binders:
-                names[binder] = _numbered(binder, body, len(names))
-            where = ";".join(sorted(",".join(i.name for i in slot) for slot in slots))
-            return f"!{function}{[i.name for i in labels]}({_shape(rename(body, names))}|{where})"
-        case _:
-            return key(term)
-
-
-def _numbered(index: Index, body: Term, extra: int = 0) -> Index:
-    return Index(f"•{_depth(body) + extra}", index.size)
-
-
-def _depth(term: Term) -> int:
-    own = 1 if isinstance(term, Sum) else len(term.binders) if isinstance(term, Call) else 0
-    return own + max((_depth(child) for child in children(term)), default=0)

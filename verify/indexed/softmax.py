@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from verify.indexed.canonical import Assumption, positive
+from verify.indexed.canonical import Assumption
+from verify.indexed.elementary import positive
 from verify.indexed.proof import Proof, Step, combine, prove, prove_lines
+from verify.indexed.structure import define
 from verify.indexed.terms import (
     Definition,
     Delta,
@@ -18,7 +20,6 @@ from verify.indexed.terms import (
     Size,
     Symbol,
     Term,
-    define,
     diff,
     exp,
     log,
@@ -85,7 +86,7 @@ def softmax_cross_entropy(gradient: Term | None = None) -> Proof:
 
     Example:
         >>> print(softmax_cross_entropy(SOFTMAX[I] - LABELS[I]).counterexample)
-        K=1, i=1; a_1=log 3, y_1=2: the left side is 0, the right side -1
+        K=2, i=1; a_1=0, a_2=0, y_1=1, y_2=2: the left side is 1/2, the right side -1/2
     """
     right = -LABELS[I] + SOFTMAX[I] * sum_over(K, LABELS[K]) if gradient is None else gradient
     return prove(

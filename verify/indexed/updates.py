@@ -10,19 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from verify.indexed.proof import Proof, prove
-from verify.indexed.terms import (
-    Extent,
-    Index,
-    Layer,
-    Number,
-    Size,
-    Symbol,
-    Term,
-    apply,
-    call,
-    diff,
-    sum_over,
-)
+from verify.indexed.terms import Extent, Index, Layer, Number, Size, Symbol, Term, apply, call, diff, sum_over
 
 __all__ = [
     "adaline_gradient",
