@@ -10,6 +10,7 @@ derivative as it is computed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -33,13 +34,18 @@ OPENED = {
 }
 """Primitives that only call a jaxpr, and the parameter that holds it."""
 
-MOVES = frozenset(
+_MOVES = (
     "broadcast_in_dim reshape squeeze expand_dims transpose convert_element_type copy copy_p slice rev "
-    "reduce_precision stop_gradient optimization_barrier".split()
+    "reduce_precision stop_gradient optimization_barrier"
 )
+MOVES = frozenset(_MOVES.split())
 """Primitives that hand on their operand's entries: a root of the result is a root of the operand."""
 
-ROOTS = frozenset("sqrt rsqrt cbrt pow".split())
+KERNELS = {"exp_neg_sq": "lax/erf.py"}
+"""Functions inside JAX that are written for accuracy, with the bits of a number in hand, and the file that holds each.
+They are taken at their word (``exp_neg_sq(x)`` is exp(-x^2)): every other function is read."""
+
+ROOTS = frozenset(["sqrt", "rsqrt", "cbrt", "pow"])
 
 
 @dataclass(frozen=True)
@@ -131,14 +137,20 @@ class _Builder:
             name, params = equation.primitive.name, dict(equation.params)
             here = _where(equation) or source
             inputs = [read(atom) for atom in equation.invars]
-            if name in OPENED:
+            kernel = _kernel(name, params)
+            if kernel:
+                outputs = [self.slot(variable.aval) for variable in equation.outvars]
+                self.steps.append(Step(kernel, {}, tuple(inputs), tuple(outputs), here, call))
+            elif name in OPENED:
                 inner, inner_constants = _open(params[OPENED[name]])
                 label = str(params.get("name") or getattr(params.get("jvp_jaxpr_fun"), "__name__", "") or call)
                 outputs = self.run(inner, inner_constants, inputs, here, label)
             else:
                 outputs = [self.slot(variable.aval) for variable in equation.outvars]
                 bodies = tuple(build(body) for body in _bodies(name, params))
-                step = Step(name, _parameters(name, params), tuple(inputs), tuple(outputs), here, call, (), bodies, equation)
+                step = Step(
+                    name, _parameters(name, params), tuple(inputs), tuple(outputs), here, call, (), bodies, equation
+                )
                 self.steps.append(step)
             slots.update(zip(equation.outvars, outputs, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
@@ -158,6 +170,18 @@ def _open(jaxpr: Any) -> tuple[Any, Sequence[Any]]:
     inner = getattr(jaxpr, "jaxpr", jaxpr)
     constants = getattr(jaxpr, "consts", ())
     return inner, constants if len(constants) == len(inner.constvars) else ()
+
+
+def _kernel(name: str, params: Mapping[str, Any]) -> str:
+    """The name of the kernel of JAX that a custom_jvp call stands for, or ""."""
+    if name != "custom_jvp_call":
+        return ""
+    described = str(getattr(_open(params["call_jaxpr"])[0].debug_info, "func_src_info", ""))
+    label, _, path = described.partition(" at ")
+    if label not in KERNELS:
+        return ""
+    inside = os.path.join(os.path.dirname(jax.__file__), "_src", *KERNELS[label].split("/"))
+    return label if path.rpartition(":")[0] == inside else ""
 
 
 def _where(equation: Any) -> str:

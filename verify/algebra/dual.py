@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from verify.algebra.plain import Algebra, Functions, Rearrangement, Unsupported
+from verify.algebra.plain import Algebra, Functions, Rearrangement, Unsupported, as_array
 from verify.rules import DERIVATIVES
 
 
@@ -27,6 +27,8 @@ class DualArray:
     __slots__ = ("algebra", "primal", "tangent")
 
     def __init__(self, algebra: Dual, primal: Any, tangent: Any = None) -> None:
+        primal = as_array(primal)
+        tangent = None if tangent is None else as_array(tangent)
         if tangent is not None and tuple(tangent.shape) != tuple(primal.shape):
             shape = tuple(primal.shape)
             tangent = algebra.base.rearrange(lambda v: np.broadcast_to(v, shape), tangent)
@@ -52,7 +54,7 @@ class DualArray:
         return DualArray(self.algebra, -self.primal, None if self.tangent is None else -self.tangent)
 
     def __sub__(self, other: Any) -> DualArray:
-        return self + (-other)
+        return self.__add__(-other)
 
     def __mul__(self, other: Any) -> DualArray:
         primal, tangent = self._parts(other)
@@ -77,13 +79,13 @@ class DualArray:
         return self.algebra.power(self, Fraction(exponent))
 
     def __radd__(self, other: Any) -> DualArray:
-        return self + other
+        return self.__add__(other)
 
     def __rsub__(self, other: Any) -> DualArray:
-        return -self + other
+        return (-self).__add__(other)
 
     def __rmul__(self, other: Any) -> DualArray:
-        return self * other
+        return self.__mul__(other)
 
     def __rtruediv__(self, other: Any) -> DualArray:
         return DualArray(self.algebra, self.algebra.base.constant(np.asarray(other))) / self

@@ -20,9 +20,9 @@ are equal. exp(a + b) = exp(a) exp(b), exp(c a) = exp(a)^c for rational c whose 
 log(a b) = log a + log b, log(exp x) = x; the hyperbolic functions, the sigmoid and softplus by way of exp and log;
 sin^2 + cos^2 = 1, tan = sin/cos; oddness. log means log |x|, which agrees with log wherever that is real.
 
-**Roots.** r = sqrt(v) must satisfy r r = v, and half of all v have no root in the field. Where a program's v flows into a
-root (:mod:`verify.trace` marks it) the *value v is replaced by w^60*, w an oracle of v, in every use of v: the program
-becomes one of a family, v + epsilon for arbitrary epsilon, whose derivatives are unchanged. An identity of the family
+**Roots.** r = sqrt(v) must satisfy r r = v, and half of all v have no root in the field. Where a program's v flows into
+a root (:mod:`verify.trace` marks it) the *value v is replaced by w^60*, w an oracle of v, wherever v is used: the
+program becomes one of a family, v + epsilon for arbitrary epsilon, whose derivatives are unchanged. An identity of the family
 holds for epsilon = 0, so equality is still a proof; sqrt(v) = w^30, cbrt(v) = w^20.
 
 Not equal is no proof of the contrary: a relation between transcendental functions may be missing above. See
@@ -151,13 +151,13 @@ class FieldArray:
         return self.field.power(self, Fraction(exponent))
 
     def __radd__(self, other: Any) -> FieldArray:
-        return self + other
+        return self.__add__(other)
 
     def __rsub__(self, other: Any) -> FieldArray:
         return self.field.lift(other) - self
 
     def __rmul__(self, other: Any) -> FieldArray:
-        return self * other
+        return self.__mul__(other)
 
     def __rtruediv__(self, other: Any) -> FieldArray:
         return self.field.lift(other) / self
@@ -383,7 +383,9 @@ class Field:
             proposed, degree, structured = self._log_atom(x.value, x.degree), ONE, None
         canonical = np.minimum(x.value, modular.neg(x.value))
         value = self._log_answers.settle(canonical, proposed)
-        sample = np.log(np.abs(x.sample)) if structured is not None and structured.shape == x.shape else np.log(x.sample)
+        sample = (
+            np.log(np.abs(x.sample)) if structured is not None and structured.shape == x.shape else np.log(x.sample)
+        )
 
         def exponent() -> Exponent:
             if structured is not None:
@@ -668,7 +670,9 @@ def _times(h: Residues, count: int) -> Residues:
 
 
 def _sum_exponents(h: Residues, axes: tuple[int, ...]) -> Residues:
-    moved = np.moveaxis(h, axes, tuple(range(len(axes)))).reshape((-1, *[n for a, n in enumerate(h.shape) if a not in axes]))
+    moved = np.moveaxis(h, axes, tuple(range(len(axes)))).reshape(
+        (-1, *[n for a, n in enumerate(h.shape) if a not in axes])
+    )
     answer = np.zeros(moved.shape[1:], np.uint64)
     for row in moved:
         answer = _add_exponents(answer, row)

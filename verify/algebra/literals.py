@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def shortest(value: np.generic) -> str:
             if value.dtype.type(float(text)) == value:
                 return text
         return repr(wide)
-    return str(np.format_float_scientific(value, unique=True, trim="-"))
+    return str(np.format_float_scientific(cast(np.floating[Any], value), unique=True, trim="-"))
 
 
 def digits(text: str) -> int:

@@ -10,11 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 Residues = NDArray[np.uint64]
+_Function = TypeVar("_Function", bound=Callable[..., Residues])
+# Unsigned overflow wraps, which is meant here; NumPy warns of it for arrays of no dimensions: hence the decorators.
+
+
+def _wrapping(function: _Function) -> _Function:
+    return cast(_Function, np.errstate(over="ignore")(function))
+
 
 P = (1 << 61) - 1
 _P = np.uint64(P)
@@ -23,29 +31,34 @@ _32, _61, _3, _29 = np.uint64(32), np.uint64(61), np.uint64(3), np.uint64(29)
 _LOW29 = np.uint64((1 << 29) - 1)
 
 
+@_wrapping
 def reduce(x: Residues) -> Residues:
     """Any uint64 array, modulo p."""
     x = (x & _P) + (x >> _61)
     return np.where(x >= _P, x - _P, x)
 
 
+@_wrapping
 def add(x: Residues, y: Residues) -> Residues:
     """x + y."""
     s = x + y
     return np.minimum(s, s - _P)  # s - p wraps to a huge number exactly where s < p
 
 
+@_wrapping
 def neg(x: Residues) -> Residues:
     """-x."""
     return np.where(x == 0, x, _P - x)
 
 
+@_wrapping
 def sub(x: Residues, y: Residues) -> Residues:
     """x - y."""
     d = x - y
     return np.minimum(d, d + _P)  # d wraps to a huge number exactly where x < y
 
 
+@_wrapping
 def mul(x: Residues, y: Residues) -> Residues:
     """x * y. With x = a 2^32 + b and y = c 2^32 + d: 2^64 = 8 and 2^61 = 1 modulo p."""
     a, b, c, d = x >> _32, x & _LOW, y >> _32, y & _LOW
@@ -76,7 +89,7 @@ def power(x: Residues, exponent: int | Residues) -> Residues:
     shape = np.broadcast_shapes(x.shape, exponent.shape)
     exponents = np.broadcast_to(exponent, shape)
     base, answer = np.broadcast_to(x, shape), np.ones(shape, np.uint64)
-    for bit in range(int(exponents.max(initial=np.uint64(0))).bit_length()):
+    for bit in range(int(np.max(exponents, initial=0)).bit_length()):
         odd = (exponents >> np.uint64(bit)) & np.uint64(1)
         answer = np.where(odd == 1, mul(answer, base), answer)
         base = mul(base, base)
@@ -85,7 +98,7 @@ def power(x: Residues, exponent: int | Residues) -> Residues:
 
 def generator_power(table: Residues, exponent: Residues) -> Residues:
     """g ** exponent from ``table = power_table(g)``: eight multiplications, one for each byte of the exponent."""
-    answer = table[0][(exponent & np.uint64(255)).astype(np.intp)]
+    answer: Residues = table[0][(exponent & np.uint64(255)).astype(np.intp)]
     for byte in range(1, 8):
         answer = mul(answer, table[byte][((exponent >> np.uint64(8 * byte)) & np.uint64(255)).astype(np.intp)])
     return answer
@@ -179,6 +192,7 @@ def square_root(x: int) -> int | None:
     return min(root, P - root) if root * root % P == x else None
 
 
+@_wrapping
 def keyed_hash(key: int, x: Residues) -> Residues:
     """A pseudo-random residue for every entry, the same for the same entry: a random oracle, for our purposes.
 

@@ -94,14 +94,12 @@ class Functions:
 class Plain:
     """An algebra whose arrays are NumPy arrays (of float64, or of objects): all but its scalars."""
 
-    def sum(self, x: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
-        return np.asarray(np.add.reduce(x, axis=axes))
-
     def matmul(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(np.matmul(x, y))
 
     def rearrange(self, fn: Rearrangement, *xs: NDArray[Any]) -> NDArray[Any]:
-        return fn(*xs)
+        result: NDArray[Any] = as_array(fn(*[as_array(x) for x in xs]))
+        return result
 
     def select(self, which: NDArray[Any], cases: Sequence[NDArray[Any]]) -> NDArray[Any]:
         answer = cases[0]
@@ -115,9 +113,14 @@ class Plain:
 
 def entrywise(fn: Callable[..., Any], *xs: NDArray[Any]) -> NDArray[Any]:
     """``fn`` of every entry of object arrays, always as an array of objects."""
-    result = np.frompyfunc(fn, len(xs), 1)(*xs)
-    if isinstance(result, np.ndarray):
-        return result
+    result: NDArray[Any] = as_array(np.frompyfunc(fn, len(xs), 1)(*xs))
+    return result
+
+
+def as_array(value: Any) -> Any:
+    """``value`` itself, but for the bare object that NumPy makes of an object array of no dimensions."""
+    if hasattr(value, "shape"):
+        return value
     answer = np.empty((), object)
-    answer[()] = result
+    answer[()] = value
     return answer

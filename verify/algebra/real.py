@@ -116,6 +116,9 @@ class Real(Plain):
         whole = exponent.denominator == 1
         return np.asarray(np.power(x, float(exponent)) if not whole else x ** float(exponent))
 
+    def sum(self, x: Reals, axes: tuple[int, ...]) -> Reals:
+        return np.asarray(np.sum(x, axis=axes))
+
     def general_power(self, x: Reals, y: Reals) -> Reals:
         return np.asarray(np.power(x, y))
 

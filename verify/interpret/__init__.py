@@ -21,6 +21,7 @@ Example:
     [array(5.)]
 """
 
-from verify.interpret.run import Observer, UnsupportedStep, interpret
+from verify.interpret.call import Observer
+from verify.interpret.run import UnsupportedStep, interpret
 
 __all__ = ["Observer", "UnsupportedStep", "interpret"]

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from verify.algebra.plain import Unsupported
 from verify.interpret.call import Call, Handler
 
-FUNCTIONS = {
-    **{name: name for name in "exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh".split()},
-    **{name: name for name in "asinh acosh atanh erf erfc lgamma digamma abs sign".split()},
-    "logistic": "sigmoid",
-    "erf_inv": "erfinv",
-}
+_SAME_NAME = (
+    "exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh "
+    "asinh acosh atanh erf erfc lgamma digamma abs sign"
+)
+FUNCTIONS = {**{name: name for name in _SAME_NAME.split()}, "logistic": "sigmoid", "erf_inv": "erfinv"}
 """JAX's primitives that are one elementary function, and its name in :mod:`verify.rules`."""
 
 
@@ -69,7 +68,14 @@ def _negative(call: Call, x: Any) -> Any:
 
 
 def _comparison(relation: str) -> Handler:
-    plain = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
+    plain = {
+        "eq": np.equal,
+        "ne": np.not_equal,
+        "lt": np.less,
+        "le": np.less_equal,
+        "gt": np.greater,
+        "ge": np.greater_equal,
+    }
 
     def handler(call: Call, x: Any, y: Any) -> NDArray[Any]:
         if call.in_types[0].floating:
@@ -150,6 +156,17 @@ def _one_minus_square(call: Call, x: Any) -> Any:
     return 1 - x * x
 
 
+def _polynomial(call: Call, x: Any, *coefficients: Any) -> Any:
+    total = coefficients[-1]
+    for coefficient in reversed(coefficients[:-1]):
+        total = total * x + coefficient
+    return total
+
+
+def _exp_neg_sq(call: Call, x: Any) -> Any:
+    return call.algebra.function("exp", -(x * x))
+
+
 def _atan2(call: Call, y: Any, x: Any) -> Any:
     principal, pi = call.algebra.function("atan", y / x), call.algebra.pi()
     zero = call.zero()
@@ -223,6 +240,8 @@ HANDLERS: dict[str, Handler] = {
     "pow": _power,
     "square": _square,
     "one_minus_square": _one_minus_square,
+    "polynomial": _polynomial,
+    "exp_neg_sq": _exp_neg_sq,
     "atan2": _atan2,
     "is_finite": _is_finite,
     "floor": _round,

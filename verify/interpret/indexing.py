@@ -145,7 +145,7 @@ def add_at(call: Call, x: Any, at: NDArray[np.intp], updates: Any) -> Any:
     row = np.repeat(np.arange(distinct.size), counts)
 
     def table(u: NDArray[Any], zero: NDArray[Any]) -> NDArray[Any]:
-        answer = np.empty((distinct.size, int(counts.max())), u.dtype)
+        answer = np.empty((distinct.size, int(np.max(counts))), u.dtype)
         answer[...] = zero
         answer[row, rank] = u[order]
         return answer

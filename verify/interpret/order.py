@@ -18,7 +18,7 @@ from verify.interpret.linear import window_axes, windowed
 def _along(call: Call, combine: Callable[[Any, Any], Any], x: Any, length: int, rest: tuple[int, ...]) -> Any:
     """Reduce the leading axis."""
     result = tree(combine, lambda v, where: call.algebra.rearrange(lambda w: w[where], v), x, length)
-    return call.algebra.rearrange(lambda v: v[0].reshape(rest), result)
+    return call.algebra.rearrange(lambda v: v.reshape(rest), result)
 
 
 def _reduce_extremum(name: str) -> Handler:
@@ -160,7 +160,12 @@ def _select_and_scatter_add(call: Call, source: Any, operand: Any) -> Any:
 
 
 def _running(combine_name: str) -> Handler:
-    plain = {"sum": np.cumsum, "prod": np.cumprod, "max": np.maximum.accumulate, "min": np.minimum.accumulate}
+    plain: dict[str, Any] = {
+        "sum": np.cumsum,
+        "prod": np.cumprod,
+        "max": np.maximum.accumulate,
+        "min": np.minimum.accumulate,
+    }
 
     def handler(call: Call, x: Any) -> Any:
         axis, reverse = call.params["axis"], call.params["reverse"]

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from verify.algebra import literals
-from verify.algebra.plain import Algebra, Unsupported
+from verify.algebra.plain import Algebra, Unsupported, as_array
 from verify.interpret import control, elementwise, indexing, linear, order, structure
 from verify.interpret.call import Call, Handler, Observer
 from verify.trace import Program, Step, Type
@@ -38,9 +38,7 @@ class UnsupportedStep(Exception):
         super().__init__(f"primitive {step.primitive!r}{where}: {reason}")
 
 
-def interpret(
-    program: Program, algebra: Algebra, inputs: Sequence[Any], observer: Observer | None = None
-) -> list[Any]:
+def interpret(program: Program, algebra: Algebra, inputs: Sequence[Any], observer: Observer | None = None) -> list[Any]:
     """Run ``program`` over ``algebra``.
 
     Args:
@@ -125,6 +123,7 @@ def _as_jax_does(call: Call, inputs: list[Any]) -> list[Any]:
 
 
 def _shaped(algebra: Algebra, result: Any, kind: Type) -> Any:
+    result = as_array(result)
     if tuple(result.shape) == kind.shape:
         return result
     return algebra.rearrange(lambda v: np.broadcast_to(v, kind.shape), result)

@@ -12,7 +12,9 @@ from verify.interpret.call import Call, Handler
 
 def padded(x: NDArray[Any], fill: NDArray[Any], config: tuple[tuple[int, int, int], ...]) -> NDArray[Any]:
     """``lax.pad``: (low, high, interior) for every axis; negative low and high cut off."""
-    sizes = [low + high + n + max(n - 1, 0) * interior for n, (low, high, interior) in zip(x.shape, config, strict=True)]
+    sizes = [
+        low + high + n + max(n - 1, 0) * interior for n, (low, high, interior) in zip(x.shape, config, strict=True)
+    ]
     answer = np.empty(sizes, x.dtype)
     answer[...] = fill
     take, put = [], []

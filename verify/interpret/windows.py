@@ -28,7 +28,7 @@ class Axis:
         return max(0, (self.low + dilated + self.high - extent) // self.stride + 1)
 
     def indices(self) -> NDArray[np.intp]:
-        """Shape (places, window): the operand's index under each window entry, or ``size`` where there is only padding."""
+        """Shape (places, window): the operand's index under each window entry, or ``size`` in the padding."""
         at = (
             np.arange(self.count)[:, None] * self.stride
             + np.arange(self.window)[None, :] * self.window_dilation
