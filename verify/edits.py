@@ -35,7 +35,7 @@ MAX_PATHS = 64
 
 RANK = (
     "wrong-variable", "index-shift", "transposed", "sign", "derivative-mark", "missing-factor", "extra-factor",
-    "missing-path", "product-for-sum", "extra-term", "wrong-exponent",
+    "missing-path", "off-by-one", "product-for-sum", "extra-term", "wrong-exponent",
 )  # fmt: skip
 
 
@@ -97,6 +97,7 @@ class _Search:
         self.wrong = wrong
         self.truths = truths
         self.names: Mapping[str, Value] = example.names
+        self.near = _related(example, claim)
         self.screen = Screen(truths.setting)
         self._targets: dict[Side, list[float | None]] = {}
         self.shapes = {name: np.shape(np.asarray(value, dtype=object)) for name, value in self.names.items()}
@@ -106,10 +107,10 @@ class _Search:
         self.loops = [target.id for target in targets if isinstance(target, ast.Name)]
         self.tree = tree
 
-    def rank(self, candidate: _Candidate) -> tuple[int, int, int, str]:
+    def rank(self, candidate: _Candidate) -> tuple[int, bool, int, int, str]:
         parts = candidate.mistake.split(" and ")
         order = RANK.index(parts[0]) if parts[0] in RANK else len(RANK)
-        return len(parts), order, abs(len(candidate.text) - len(_text(self.tree))), candidate.text
+        return len(parts), candidate.side != self.claim.side, order, abs(len(candidate.text) - len(_text(self.tree))), candidate.text
 
     # Does a candidate hold?
 
@@ -132,7 +133,9 @@ class _Search:
             everywhere = printed.entries(candidate.side, candidate.text, self.names)
         except FormulaError:
             return False
-        if not everywhere or not all(self.screened(entry) for entry in everywhere):
+        if not everywhere or any(_circular(entry) for entry in everywhere):
+            return False
+        if not all(self.screened(entry) for entry in everywhere):
             return False
         return all(
             prove(self.truths.side(entry.side), self.truths.formula(entry.printed), self.truths.setting).answer
@@ -177,19 +180,24 @@ class _Search:
         of, by = _base(side.of), side.by
         if by is None:
             rest = side.of[len(of) :]
-            for name in self.names:
+            for name in self.computed():
                 if self.shapes[name] == self.shapes.get(of) and name != of:
                     yield _naming(of, name), f"{name} for {of} on the left", replace(side, of=name + rest)
             for name in self._arguments(of):
                 yield "derivative-mark", f"d{of}/d{name} for {of}", replace(side, by=name + rest)
             return
         yield "derivative-mark", f"{side.of} for its derivative", replace(side, by=None)
-        for name in self.names:
-            if name != of and self.shapes[name] == self.shapes.get(of):
+        for name in self.near:
+            if name != of and name in self.computed() and self.shapes[name] == self.shapes.get(of):
                 yield _naming(of, name), f"{name} for {of} on the left", replace(side, of=name + side.of[len(of) :])
             under = _base(by)
             if name != under and self.shapes[name] == self.shapes.get(under):
                 yield _naming(under, name), f"{name} for {under} on the left", replace(side, by=name + by[len(under) :])
+
+    def computed(self) -> tuple[str, ...]:
+        """The names that may stand alone on the left."""
+        made = {_base(name) for name in self.truths.setting.definitions}
+        return tuple(name for name in self.near if name in made)
 
     def _arguments(self, name: str) -> Iterator[str]:
         """The names, of the same shape, that a computed name is directly computed from."""
@@ -202,9 +210,13 @@ class _Search:
         shown = _text(node)
         match node:
             case ast.Name(id=name) if name in self.names:
-                for other in self.names:
+                for other in self.near:
                     if other != name and self.shapes[other] == self.shapes[name]:
                         yield _naming(name, other), f"{other} for {name}", ast.Name(other)
+                if self.shapes[name] == ():
+                    for op in (ast.Add(), ast.Sub()):
+                        shifted = ast.BinOp(node, op, ast.Constant(1))
+                        yield "off-by-one", f"{_text(shifted)} for {name}", shifted
             case ast.Name(id=name):
                 for other in dict.fromkeys((*printed.free_indices(self.claim.side), *self.loops)):
                     if other != name and len(name) == 1:
@@ -260,7 +272,8 @@ class _Search:
         sizes = sorted({n for shape in self.shapes.values() for n in shape if n > 1} | {2})
         half = [ast.BinOp(ast.Constant(1), ast.Div(), ast.Constant(n)) for n in sizes]
         yield from (ast.Constant(2), *half)
-        for name, shape in self.shapes.items():
+        for name in self.near:
+            shape = self.shapes[name]
             things: list[ast.expr] = [ast.Name(name)] if shape in ((), whole) else []
             if letters and len(shape) == 1:
                 things += [_entry(name, [letter]) for letter in letters]
@@ -378,9 +391,38 @@ def _base(name: str) -> str:
     return name.split("[")[0]
 
 
+def _related(example: Example, claim: FormulaClaim) -> tuple[str, ...]:
+    """The names that are connected with those of the claim by the formulas of the example, in the file's order."""
+    groups = [{_base(f.name), *map(_base, variables(f.expr))} for f in example.formulas]
+    near = {_base(name) for name in (claim.side.of, claim.side.by) if name}
+    near |= {_base(name) for entry in claim.entries for name in variables(entry.printed) if "/" not in name}
+    while True:
+        more = near.union(*(group for group in groups if group & near))
+        if more == near:
+            return tuple(name for name in example.names if name in near)
+        near = more
+
+
+def _circular(entry: Entry) -> bool:
+    """Whether the right side is written with the left side."""
+    side = entry.side
+    own = side.of if side.by is None else f"d{side.of}/d{side.by}"
+    return not side.after and own in set(variables(entry.printed))
+
+
 def _text(tree: ast.AST) -> str:
-    """The formula as text, products and quotients without spaces."""
-    return re.sub(r" (\*\*|\*|/) ", r"\1", ast.unparse(tree))
+    """The formula as text, products and quotients without spaces, one pair of brackets around what a sum runs over."""
+    text = re.sub(r" (\*\*|\*|/) ", r"\1", ast.unparse(tree))
+    while (start := text.find("sum((")) >= 0:
+        depth, end = 0, start + 4
+        for end in range(start + 4, len(text)):
+            depth += (text[end] == "(") - (text[end] == ")")
+            if depth == 0:
+                break
+        if text[end + 1 : end + 2] != ")" or " for " not in text[start:end]:
+            break
+        text = text[: start + 4] + text[start + 5 : end] + text[end + 1 :]
+    return text
 
 
 def _call(function: str, *args: ast.expr) -> ast.Call:

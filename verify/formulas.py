@@ -20,6 +20,8 @@ from verify.identity import Answer, Identity, Setting, Witness, compare, within
 from verify.printed import Entry, FormulaClaim, Side
 
 SHOWN_DIGITS = 6
+MAX_SHOWN = 120
+"""A true formula longer than this gives way to a shorter one that is proved equal to it."""
 
 
 @dataclass(frozen=True)
@@ -177,9 +179,13 @@ def judge_formula(
             assert identity.witness is not None
             example_of = _counterexample(entry, identity.witness, true, truths)
             corrections = small_edits(example, claim, entry, truths) if edits and claim.between is None else ()
+            if corrections and len(text) > MAX_SHOWN:
+                text = corrections[0].formula
             return FormulaJudgement(
                 claim, Verdict.WRONG, text, identity.how, example_of, identity.condition, corrections
             )
+        if identity.answer == Answer.PROVED and len(text) > MAX_SHOWN:
+            text = min(text, str(entry.printed), key=len)  # they are equal
         if first is None:
             first = FormulaJudgement(claim, Verdict.RIGHT, text, "")
         if identity.answer == Answer.INCONCLUSIVE and undecided is None:

@@ -286,6 +286,10 @@ def _at_least_zero(difference: Expr, domains: Mapping[str, Domain]) -> bool:
             ratio: Ratio = workspace.ratio(difference, signs)
         except NeedSign as need:
             return len(signs) < MAX_KINKS and all(holds({**signs, need.key: sign}) for sign in (1, -1, 0))
+        except NoValue:
+            if 0 in signs.values():
+                return True  # at a kink there is nothing to be within the range
+            raise
         return workspace.at_least_zero(ratio)
 
     try:
