@@ -9,7 +9,7 @@ rounded or cut off. Every generation counts what it tried, so that a hit can be 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
@@ -24,16 +24,17 @@ from verify.expr import Expr, Num, rewrites
 from verify.figures import Figure, Interval, Verdict
 from verify.judge import Judgement
 from verify.mistakes import Edit, add_factors, all_edits, drop_factors, drop_terms, flip_signs, multiply_terms, sequential
-from verify.rounding import rounded
+from verify.rounding import round_half_away, rounded
 from verify.routes import Balls, quantity
 from verify.scalars import FLOAT, Undecided
 from verify.screen import Array, screen
 from verify.tape import Tape
 
-MAX_PAIRS = 400_000
+MAX_PAIRS = 160_000
 MAX_UPDATES = 20_000
 MAX_UNROLLED = 3
 MAX_HITS = 40
+MAX_MISREAD = 4
 SCHEDULES = ("biases-fixed", "weights-fixed", "layer-fixed")
 LATE = ("wrong-variable", "missing-term", "swapped", "sum-for-product")  # in pairs, after the likelier mistakes
 EXPLAINING = (Verdict.RIGHT, Verdict.TRUNCATED, Verdict.PADDED)
@@ -82,6 +83,10 @@ class Diagnosis:
     edits: tuple[Edit, ...] = ()
     after: int | None = None
 
+    def rebuild(self, derivation: Derivation) -> Derivation:
+        """The derivation with these mistakes in it."""
+        return _rebuild(derivation, self).derivation
+
     @property
     def simplicity(self) -> tuple[int, int, int, int, str]:
         """Smaller is simpler: fewer mistakes, more figures explained, fewer right ones spoilt, fewer places."""
@@ -98,6 +103,7 @@ class _Search:
     contexts: Mapping[str, Context]
     found: dict[str, list[Diagnosis]] = field(default_factory=dict)
     tried: int = 0
+    verified: set[tuple[str, ...]] = field(default_factory=set)
     _edits: dict[int, tuple[Derivation, list[Edit]]] = field(default_factory=dict)
 
     def edits(self, derivation: Derivation) -> list[Edit]:
@@ -133,8 +139,10 @@ def diagnose(
         contexts: what follows from what, by claim id.
     """
     search = _Search(derivation, judgements, contexts)
+    root = Hypothesis(derivation)
+    if any(j.verdict not in (Verdict.RIGHT, Verdict.UNDECIDED) for j in judgements):
+        _roundings(search, root)
     if search.wrong:
-        root = Hypothesis(derivation)
         _first_generation(search, root)
         _worked(search)
         _pairs(search, root)
@@ -143,7 +151,7 @@ def diagnose(
     for judgement in judgements:
         claim = judgement.claim
         if judgement.verdict in (Verdict.PADDED, Verdict.TRUNCATED):
-            result[claim.id] = (_shortened(judgement),)
+            result[claim.id] = (_shortened(judgement), *_simplest(search.found.get(claim.id, [])))
         elif judgement.verdict in (Verdict.WRONG, Verdict.LAST_DIGIT):
             result[claim.id] = _simplest(search.found.get(claim.id, []))
     return _with_consequences(result, contexts)
@@ -168,7 +176,6 @@ def _with_consequences(
 def _first_generation(search: _Search, root: Hypothesis) -> None:
     """One mistake: every edit, every rounding, every misread given, every number of updates."""
     _singles(search, root, search.wrong)
-    _roundings(search, root)
     _misread_givens(search, root)
     _step_counts(search, root, search.open_claims())
     reordered = sequential(root.derivation)
@@ -301,11 +308,14 @@ def _trajectory(derivation: Derivation, names: Sequence[str]) -> Array:
 
 
 def _roundings(search: _Search, base: Hypothesis) -> None:
-    claims = [claim for claim in search.wrong if claim.what.after <= MAX_UNROLLED]
+    judged = [j for j in search.judgements if j.claim.what.after <= MAX_UNROLLED]
+    claims = [j.claim for j in judged if j.verdict not in (Verdict.RIGHT, Verdict.UNDECIDED)]
     for places in range(12, 0, -1):
-        values = rounded(base.derivation, places, [claim.what for claim in claims])
+        values = rounded(base.derivation, places, [j.claim.what for j in judged])
         search.tried += 1
-        hits = [c for c in claims if c.what in values and _explains(c.printed, values[c.what])]
+        given = {j.claim.id: _explains_rounded(j.claim, values, places) for j in judged}
+        hits = [claim for claim in claims if given[claim.id]]
+        spoilt = sum(j.verdict in EXPLAINING and not given[j.claim.id] for j in judged)
         for claim in hits:
             _add(
                 search,
@@ -315,11 +325,19 @@ def _roundings(search: _Search, base: Hypothesis) -> None:
                     f"every result on the way rounded to {places} decimals",
                     figures.decimal((values[claim.what],) * 2, 15) or "",
                     tuple(c.id for c in hits),
-                    0,
+                    spoilt,
                     search.tried,
                     _chance_of_one(claim, search),
                 ),
             )
+
+
+def _explains_rounded(claim: Claim, values: Mapping[What, Fraction], places: int) -> bool:
+    """Whether the printed digits are those of the value, as the last step gives it or rounded like all others."""
+    value = values.get(claim.what)
+    return value is not None and (
+        _explains(claim.printed, value) or round_half_away(value, places) == claim.printed.value
+    )
 
 
 def _explains(printed: Figure, value: Fraction) -> bool:
@@ -333,52 +351,68 @@ def _chance_of_one(claim: Claim, search: _Search) -> float:
 
 def _misread_givens(search: _Search, base: Hypothesis) -> None:
     """One given with another value: the shortest decimal that gives the printed digits."""
-    claims = [claim for claim in search.wrong if claim.what.after <= MAX_UNROLLED]
-    for claim in claims:
-        for given in base.derivation.given:
-            for text in _misreadings(base.derivation, given, claim):
-                edit = Edit(
-                    "wrong-given",
-                    f"{given.name} = {text}, not {given.text}",
-                    given={given.name: Given(given.name, Fraction(text), text)},
-                    label=f"given {given.name}",
-                )
-                _verify(search, [base.with_edit(edit)], search.wrong, [])
+    claims = [c for c in search.wrong if c.what.after <= MAX_UNROLLED and search.contexts[c.id].root in (None, c.id)]
+    for claim in claims[:MAX_MISREAD]:
+        hypotheses = []
+        for given, text in _misreadings(base.derivation, claim):
+            edit = Edit(
+                "wrong-given",
+                f"{given.name} = {text}, not {given.text}",
+                given={given.name: Given(given.name, Fraction(text), text)},
+                label=f"given {given.name}",
+            )
+            hypotheses.append(base.with_edit(edit))
+        search.tried += 3 * len(base.derivation.given)
+        _verify(search, hypotheses, search.wrong, [])
 
 
-def _misreadings(derivation: Derivation, given: Given, claim: Claim) -> Iterator[str]:
-    def value(x: float) -> float:
-        edit = Edit("wrong-given", "", given={given.name: Given(given.name, Fraction(x), "")})
-        return float(screen(derivation, [[edit]], [claim.what])[claim.what][0])
+def _misreadings(derivation: Derivation, claim: Claim) -> Iterator[tuple[Given, str]]:
+    """Givens and the decimals that they would have to be, all solved at once."""
+    givens = derivation.given
 
-    root = _solve(value, float(given.value), float(claim.printed.value))
-    if root is None:
-        return
-    places = max(len(given.text.partition(".")[2]), 1)
-    for digits in range(places + 2):
-        text = f"{root:.{digits}f}"
-        significant = len(text.replace(".", "").lstrip("-0")) or 1
-        if Fraction(text) == given.value or claim.printed.digits < significant + 3:
-            continue
-        if abs(value(float(text)) - float(claim.printed.value)) <= float(claim.printed.unit):
-            yield text
-            return
+    def values(points: Array) -> Array:
+        edits = [
+            Edit("wrong-given", "", given={g.name: Given(g.name, Fraction(float(x)), "")})
+            for g, x in zip(givens, points, strict=True)
+        ]
+        return screen(derivation, [edits], [claim.what])[claim.what]
+
+    goal, unit = float(claim.printed.value), float(claim.printed.unit)
+    roots = solve(values, np.array([float(g.value) for g in givens]), goal)
+    for given, root in zip(givens, roots, strict=True):
+        places = max(len(given.text.partition(".")[2]), 1)
+        for digits in range(places + 2) if abs(root) <= 100 else ():
+            text = f"{root:.{digits}f}"
+            significant = len(text.replace(".", "").lstrip("-0")) or 1
+            # (Minus the rate is no misread rate: the ascent says it better.)
+            mirrored = given.name == "rate" and Fraction(text) == -given.value
+            if mirrored or Fraction(text) == given.value or claim.printed.digits < significant + 3:
+                continue
+            # The decimal next to it must give other digits of the figure, else this one is a guess.
+            here, beside = (
+                values(np.array([x if g is given else float(g.value) for g in givens]))[givens.index(given)]
+                for x in (float(text), float(text) + 10.0**-digits)
+            )
+            if abs(here - goal) <= unit:
+                if not abs(beside - goal) <= 10 * unit:
+                    yield given, text
+                break
 
 
-def _solve(function, start: float, goal: float) -> float | None:  # type: ignore[no-untyped-def]
-    """A root of function(x) = goal by the secant method, or None."""
-    a, b = start, start * 1.1 + 0.01
-    fa, fb = function(a) - goal, function(b) - goal
-    for _ in range(40):
-        if not (math.isfinite(fa) and math.isfinite(fb)) or fa == fb:
-            return None
-        a, b, fa = b, b - fb * (b - a) / (fb - fa), fb
-        if abs(b) > 1e9:
-            return None
-        fb = function(b) - goal
-        if abs(b - a) <= 1e-14 * max(1.0, abs(b)):
-            return b
-    return None
+def solve(function: Callable[[Array], Array], start: Array, goal: float) -> Array:
+    """Roots of function(x) = goal, one for each entry, by the secant method; nan where it finds none."""
+    with np.errstate(all="ignore"):
+        before, here = start, start * 1.1 + 0.01
+        at_before, at_here = function(before) - goal, function(here) - goal
+        for _ in range(30):
+            step = at_here * (here - before) / (at_here - at_before)
+            moving = np.isfinite(step) & (np.abs(step) < 1e6)
+            if not moving.any() or np.all(np.abs(step[moving]) <= 1e-15 * np.maximum(1.0, np.abs(here[moving]))):
+                break
+            before, at_before = np.where(moving, here, before), np.where(moving, at_here, at_before)
+            here = np.where(moving, here - step, here)
+            at_here = function(here) - goal
+        return np.where(np.abs(at_here) <= 1e-9 * max(1.0, abs(goal)), here, np.nan)
 
 
 def _worked(search: _Search) -> None:
@@ -463,8 +497,12 @@ def _near(printed: Figure, array: Array) -> list[tuple[int, ...]]:
 def _verify(search: _Search, hypotheses: Iterable[Hypothesis], claims: Sequence[Claim], arrays: Sequence[Array]) -> None:
     """Keep the hypotheses that give the printed digits of some claim, with all the claims that they explain."""
     for hypothesis in islice(hypotheses, MAX_HITS):
+        key = tuple(edit.detail for edit in hypothesis.edits)
+        if key in search.verified:
+            continue
+        search.verified.add(key)
         balls = Balls(hypothesis.derivation)
-        explained = [c for c in claims if _reproduces(balls, hypothesis.what(c.what), c.printed)]
+        explained = [c for c in _possible(hypothesis, claims) if _reproduces(balls, hypothesis.what(c.what), c.printed)]
         if not explained:
             continue
         breaks = _count_spoilt(search, hypothesis)
@@ -485,6 +523,14 @@ def _verify(search: _Search, hypotheses: Iterable[Hypothesis], claims: Sequence[
                     hypothesis.after,
                 ),
             )
+
+
+def _possible(hypothesis: Hypothesis, claims: Sequence[Claim]) -> list[Claim]:
+    """The claims whose digits the hypothesis gives in floats; those after many updates are left for the balls."""
+    soon = [c for c in claims if hypothesis.what(c.what).after <= MAX_UNROLLED]
+    values = screen(hypothesis.derivation, [], [hypothesis.what(c.what) for c in soon])
+    near = [c for c in soon if _near(c.printed, np.atleast_1d(values[hypothesis.what(c.what)]))]
+    return [c for c in claims if c in near or c not in soon]
 
 
 def _reproduces(balls: Balls, what: What, printed: Figure) -> bool:
@@ -542,6 +588,11 @@ def _add(search: _Search, claim: Claim, diagnosis: Diagnosis) -> None:
     known = search.found.setdefault(claim.id, [])
     if all(other.detail != diagnosis.detail for other in known):
         known.append(diagnosis)
+
+
+def ties(diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
+    """The best explanations that nothing tells apart: as few mistakes, as many figures explained, as few spoilt."""
+    return tuple(d for d in diagnoses if d.simplicity[:3] == diagnoses[0].simplicity[:3])
 
 
 def _simplest(diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:

@@ -108,16 +108,19 @@ def judge(printed: Figure, enclose: Enclose) -> Verdict:
 
 def _decide(printed: Figure, low: Fraction, high: Fraction) -> Verdict | None:
     """The verdict, or None where it is not the same for the whole of [low, high]."""
-    verdicts = {_classify(printed, low), _classify(printed, high)}
-    if len(verdicts) == 1 and (low == high or not _boundary_between(printed, low, high)):
-        return verdicts.pop()
-    return None
+    verdict = _classify(printed, low)
+    if verdict != _classify(printed, high):
+        return None
+    # What is right at both ends is right between them; the other verdicts hold on several intervals each.
+    return verdict if verdict == Verdict.RIGHT or not _boundary_between(printed, low, high) else None
 
 
 def _boundary_between(printed: Figure, low: Fraction, high: Fraction) -> bool:
     """Whether a point where the verdict may change lies in [low, high]."""
     unit, value = printed.unit, printed.value
-    edges = [value + unit * Fraction(k, 2) for k in (-3, -2, -1, 0, 1, 2, 3)]
+    if low == high:
+        return False
+    edges = [value + unit * Fraction(k, 2) for k in (-3, -2, -1, 1, 2, 3)]
     shorter = _without_zeros(printed)
     if shorter is not None:
         edges.extend(shorter.interval)

@@ -18,6 +18,7 @@ from fractions import Fraction
 from verify.derivation import Derivation, Kind, Step, backward, derivative_name, updated_name
 from verify.example import Given
 from verify.expr import (
+    ONE,
     ZERO,
     Call,
     Expr,
@@ -27,11 +28,11 @@ from verify.expr import (
     Quotient,
     Sum,
     Var,
-    children,
-    lift,
+    partial,
     product,
     rewrites,
     substitute,
+    tidy,
     total,
     variables,
 )
@@ -195,22 +196,36 @@ def output_for_input(derivation: Derivation) -> Iterator[Edit]:
                 )
 
 
-def replaced_variables(derivation: Derivation) -> Iterator[tuple[Step, str, str]]:
-    """(step, name in it, another name that could stand there by mistake) without making a circle."""
+def replaced_variables(derivation: Derivation) -> Iterator[tuple[Step, str, str, Expr, str]]:
+    """(step, a name in it, another that could stand there by mistake, the step's new expression, the place).
+
+    The name is replaced where it stands once, and at all its places together. Only names that are known before the
+    step come in, so that nothing goes in a circle.
+    """
     near = neighbours(derivation)
     position = {step.name: i for i, step in enumerate(derivation.steps)}
     by_role: dict[str, list[str]] = {}
     for name in [*(g.name for g in derivation.given), *position]:
         by_role.setdefault(role(name), []).append(name)
     for i, step in enumerate(derivation.steps):
-        used = dict.fromkeys(variables(step.expr))
-        for name in used:
+        used = list(variables(step.expr))
+        for place, name in enumerate(dict.fromkeys(used)):
             if step.kind == Kind.UPDATE and updated_name(name) == step.name:
                 continue
-            others = [*by_role[role(name)], *near.get(name, ())] if name in position or name in near else []
-            for other in dict.fromkeys(others):
+            for other in dict.fromkeys([*by_role[role(name)], *near.get(name, ())]):
                 if other != name and position.get(other, -1) < i:
-                    yield step, name, other
+                    yield step, name, other, substitute(step.expr, {name: Var(other)}), f"variable {place}"
+                    if used.count(name) > 1:
+                        for label, expr in rewrites(step.expr, _one_variable(name, other)):
+                            yield step, name, other, expr, label
+
+
+def _one_variable(name: str, other: str) -> Rule:
+    def rule(node: Expr) -> Iterator[tuple[str, Expr]]:
+        if isinstance(node, Var) and node.name == name:
+            yield "variable", Var(other)
+
+    return rule
 
 
 def neighbours(derivation: Derivation) -> Mapping[str, list[str]]:
@@ -229,19 +244,15 @@ def neighbours(derivation: Derivation) -> Mapping[str, list[str]]:
 
 def _replacing(mistake: str, fits: Callable[[str, str], bool]) -> Callable[[Derivation], Iterator[Edit]]:
     def edits(derivation: Derivation) -> Iterator[Edit]:
-        for step, name, other in replaced_variables(derivation):
+        for step, name, other, expr, place in replaced_variables(derivation):
             if fits(name, other):
-                expr = substitute(step.expr, {name: Var(other)})
-                place = list(dict.fromkeys(variables(step.expr))).index(name)
-                label = f"{place}: {_relation(step.name, name, other)}"
-                yield Edit(
-                    mistake, f"{step.name}: {other} stands for {name}: {expr}", {step.name: expr}, label=label
-                )
+                detail = f"{step.name}: {other} stands for {name}: {expr}"
+                yield Edit(mistake, detail, {step.name: expr}, label=f"{place} {_relation(name, other)}")
 
     return edits
 
 
-def _relation(step: str, name: str, other: str) -> str:
+def _relation(name: str, other: str) -> str:
     """How one name stands to another, in words that do not depend on which of several like steps it is."""
     if role(name) == role(other):
         if _is_transposed(name, other):
@@ -309,36 +320,60 @@ def wrong_formula(derivation: Derivation) -> Iterator[Edit]:
             for label, expr in rewrites(step.expr, rule):
                 if expr == step.expr or not list(variables(expr)):
                     continue
-                edited = (*forward[:i], replace(step, expr=expr), *forward[i + 1 :])
+                edited = replace(step, expr=expr)
+                after = (*forward[:i], edited, *forward[i + 1 :])
                 yield Edit(
                     mistake,
                     f"{step.name} = {expr}, not {step.expr}, and differentiated so",
-                    {step.name: expr, **rederived(derivation, edited)},
+                    {step.name: expr, **rederived(derivation, after, edited)},
                     label=f"formula {label}",
                 )
 
 
-def rederived(derivation: Derivation, forward: tuple[Step, ...]) -> Mapping[str, Expr]:
-    """The backward steps of edited forward steps, where they differ from the derivation's own."""
+def rederived(derivation: Derivation, forward: tuple[Step, ...], edited: Step) -> Mapping[str, Expr]:
+    """The backward steps that change when one forward step is edited: those of the names in it, old and new."""
     changed: dict[str, Expr] = {}
-    by_target: dict[str, list[str]] = {}
+    old = derivation.by_name[edited.name].expr
+    touched = dict.fromkeys([*variables(old), *variables(edited.expr)])
+    for of in targets(derivation):
+        if edited.name not in ancestors(forward, of):
+            continue
+        known_names = {name for name in touched if derivative_name(of, name) in derivation.by_name}
+        if any(name in derivation.by_name for name in touched if name not in known_names):
+            changed.update(_rederived_whole(derivation, forward, of))  # a slope of 1, that had no line, may be none now
+            continue
+        for name in known_names:
+            terms = []
+            for step in forward:
+                upstream = ONE if step.name == of else Var(derivative_name(of, step.name))
+                known = step.name == of or str(upstream) in derivation.by_name
+                if known and name in variables(step.expr):
+                    local = partial(step.expr, name, Var(step.name) if isinstance(step.expr, Call) else None)
+                    terms.append(tidy(product((upstream, local))))
+            expr = total(tuple(terms))
+            if expr != derivation.by_name[derivative_name(of, name)].expr:
+                changed[derivative_name(of, name)] = expr
+    return changed
+
+
+def targets(derivation: Derivation) -> Mapping[str, list[str]]:
+    """What is differentiated, and by which names."""
+    found: dict[str, list[str]] = {}
     for step in derivation.of_kind(Kind.BACKWARD):
         of, by = step.name[1:].split("/d", 1)
-        by_target.setdefault(of, []).append(by)
-    edited = {step.name for step in forward if step.expr != derivation.by_name[step.name].expr}
-    for of, wanted in by_target.items():
-        if not edited & ancestors(forward, of):
-            continue
-        made: dict[str, Expr] = {}
-        new: dict[str, Expr] = {}  # steps that the derivation has no line for are written into those that use them
-        for step in backward(forward, of, wanted):
-            expr = substitute(step.expr, new)
-            (made if step.name in derivation.by_name else new)[step.name] = expr
-        for by in wanted:
-            name = derivative_name(of, by)
-            if made.get(name, ZERO) != derivation.by_name[name].expr:
-                changed[name] = made.get(name, ZERO)
-    return changed
+        found.setdefault(of, []).append(by)
+    return found
+
+
+def _rederived_whole(derivation: Derivation, forward: tuple[Step, ...], of: str) -> Mapping[str, Expr]:
+    wanted = targets(derivation)[of]
+    made: dict[str, Expr] = {}
+    new: dict[str, Expr] = {}  # steps that the derivation has no line for are written into those that use them
+    for step in backward(forward, of, wanted):
+        expr = substitute(step.expr, new)
+        (made if step.name in derivation.by_name else new)[step.name] = expr
+    names = [derivative_name(of, by) for by in wanted]
+    return {n: made.get(n, ZERO) for n in names if made.get(n, ZERO) != derivation.by_name[n].expr}
 
 
 def ancestors(steps: tuple[Step, ...], name: str) -> set[str]:
@@ -514,6 +549,3 @@ def all_edits(derivation: Derivation) -> list[Edit]:
             seen.add(key)
             result.append(edit)
     return result
-
-
-__all__ = ["CATALOGUE", "Edit", "Mistake", "all_edits", "children", "lift", "sequential"]

@@ -17,7 +17,7 @@ from verify.tape import Tape
 def rounded(derivation: Derivation, places: int, wanted: Sequence[What]) -> dict[What, Fraction]:
     """The wanted quantities, every intermediate result rounded half away from zero to ``places`` decimals.
 
-    The wanted quantity itself is left as its last step gives it, unrounded. A quantity that cannot be decided (a tie
+    The wanted quantity itself is left as its last step gives it, unrounded: what is printed may be it, or its rounding. A quantity that cannot be decided (a tie
     between two roundings of an irrational number, a division by zero) is left out.
     """
     found: dict[What, Fraction] = {}
@@ -37,7 +37,7 @@ def rounded(derivation: Derivation, places: int, wanted: Sequence[What]) -> dict
                 name = quantity(what)
                 if name in exact:
                     found[what] = exact[name]
-                elif name in derivation.carried and after:
+                elif name in unrounded and after:
                     found[what] = unrounded[name]
         unrounded = {name: exact[new] for name, new in derivation.carried.items() if new in exact}
         state = {**state, **{name: values[new] for name, new in derivation.carried.items() if new in values}}

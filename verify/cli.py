@@ -1,0 +1,94 @@
+"""``python -m verify``: check worked examples; with no file, the five lecture decks that come with the package."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from verify.check import Checked
+
+OK, ERROR, USAGE, WRONG, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parse = argparse.ArgumentParser(
+        prog="python -m verify",
+        description="Find out whether worked backpropagation is right and, where it is not, why.",
+        epilog="Exit code: 0 every claim is right or wrong as recorded, 1 a file cannot be used, 2 usage, "
+        "3 a claim is wrong that is not recorded as wrong.",
+    )
+    parse.add_argument("files", nargs="*", type=Path, metavar="FILE", help="worked-example files (TOML)")
+    parse.add_argument("--json", action="store_true", help="print one JSON document")
+    parse.add_argument("--errata", action="store_true", help="print what is wrong and why, without the steps")
+    parse.add_argument("--explain", metavar="ID", help="one claim: its derivation beside the mistaken one")
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = parser().parse_args(argv)
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader (head, less) has seen enough
+        return OK
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check the files and print what was asked for."""
+    from verify.check import deck_files
+    from verify.example import ExampleError
+    from verify.report import document, text
+
+    try:
+        checked = check_all(options.files or deck_files())
+    except ExampleError as error:
+        print(f"python -m verify: {error}", file=sys.stderr)
+        return ERROR
+    if options.explain is not None:
+        return explain(checked, options.explain)
+    if options.json:
+        print(json.dumps(document.document(checked), indent=1, ensure_ascii=False))
+    elif options.errata:
+        print("\n".join([*text.errata(checked), *text.closing(checked)]))
+    else:
+        print(text.report(checked))
+    return OK if document.summary(checked)["as_expected"] else WRONG
+
+
+def check_all(files: Sequence[Path]) -> list[Checked]:
+    """Check every file, with progress on stderr where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from verify.check import check
+
+    console = Console(stderr=True)
+    shown = track(files, "checking", console=console, transient=True, disable=not console.is_terminal)
+    return [check(file) for file in shown]
+
+
+def explain(checked: Sequence[Checked], wanted: str) -> int:
+    """Print the explanation of one claim, named by its id or by ``example:id``."""
+    from verify.formula import nearest
+    from verify.report import text
+
+    ids = []
+    for one in checked:
+        for judgement in one.judgements:
+            ids.append(judgement.claim.id)
+            if wanted in (judgement.claim.id, f"{one.example.id}:{judgement.claim.id}"):
+                print("\n".join(text.explain(one, judgement)))
+                return OK
+    print(f"python -m verify: --explain: no claim has the id {wanted}{nearest(wanted, ids)}", file=sys.stderr)
+    return USAGE

@@ -1,0 +1,77 @@
+"""The JSON document: plain dicts, one entry for each claim."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from verify.check import Checked
+from verify.context import Context
+from verify.diagnose import Diagnosis
+from verify.judge import Judgement
+
+NO_CONTEXT = Context(None, (), None)
+
+
+def document(checked: Sequence[Checked]) -> dict[str, Any]:
+    """``{"examples": [{"id", "title", "source", "claims": [...]}], "summary": {...}}``, ready for ``json.dumps``."""
+    return {
+        "examples": [
+            {
+                "id": one.example.id,
+                "title": one.example.title,
+                "source": one.example.source,
+                "claims": [claim(one, judgement) for judgement in one.judgements],
+            }
+            for one in checked
+        ],
+        "summary": summary(checked),
+    }
+
+
+def claim(checked: Checked, judgement: Judgement) -> dict[str, Any]:
+    """One judged figure as plain data."""
+    printed = judgement.claim
+    context = checked.contexts.get(printed.id, NO_CONTEXT)
+    agreement = judgement.agreement
+    return {
+        "id": printed.id,
+        "slide": printed.slide,
+        "what": str(printed.what),
+        "printed": printed.printed.text,
+        "verdict": str(judgement.verdict),
+        "exact": judgement.exact,
+        "expected": printed.expected,
+        "follows": None if context.follows is None else str(context.follows),
+        "root": context.root,
+        "diagnoses": [diagnosis(d) for d in checked.diagnoses.get(printed.id, ())],
+        "routes": None
+        if agreement is None
+        else {"balls": judgement.exact, "sympy": agreement.sympy, "jax": agreement.jax, "agree": agreement.agree},
+        "reason": judgement.reason or None,
+    }
+
+
+def diagnosis(found: Diagnosis) -> dict[str, Any]:
+    """One explanation as plain data."""
+    return {
+        "mistake": found.mistake,
+        "detail": found.detail,
+        "value": found.value,
+        "explains": list(found.explains),
+        "tried": found.tried,
+        "chance": found.chance,
+    }
+
+
+def summary(checked: Sequence[Checked]) -> dict[str, Any]:
+    """Counts, and the claims whose verdict is not the recorded one."""
+    pairs = [(one.example.id, judgement) for one in checked for judgement in one.judgements]
+    return {
+        "examples": len(checked),
+        "claims": len(pairs),
+        "verdicts": dict(sorted(Counter(str(judgement.verdict) for _, judgement in pairs).items())),
+        "as_expected": all(judgement.as_expected for _, judgement in pairs),
+        "unexpected": [f"{name}: {judgement.claim.id}" for name, judgement in pairs if not judgement.as_expected],
+    }
