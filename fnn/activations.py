@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
-def sigmoid(x: Float[Array, ...]) -> Float[Array, ...]:
+def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The logistic function 1 / (1 + exp(-x)), with values in [0, 1]. Slide 59.
 
     Example:
@@ -23,7 +23,7 @@ def sigmoid(x: Float[Array, ...]) -> Float[Array, ...]:
     return jax.nn.sigmoid(x)
 
 
-def tanh(x: Float[Array, ...]) -> Float[Array, ...]:
+def tanh(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The hyperbolic tangent, 2 sigmoid(2x) - 1, with values in [-1, 1]. Slide 61.
 
     Example:
@@ -33,7 +33,7 @@ def tanh(x: Float[Array, ...]) -> Float[Array, ...]:
     return jnp.tanh(x)
 
 
-def relu(x: Float[Array, ...]) -> Float[Array, ...]:
+def relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The rectified linear unit max(x, 0); its derivative at 0 is taken as 0. Slide 62.
 
     Example:
@@ -43,7 +43,7 @@ def relu(x: Float[Array, ...]) -> Float[Array, ...]:
     return jax.nn.relu(x)
 
 
-def leaky_relu(x: Float[Array, ...], slope: float = 0.01) -> Float[Array, ...]:
+def leaky_relu(x: Float[Array, "*shape"], slope: float = 0.01) -> Float[Array, "*shape"]:
     """``x`` where it is positive, ``slope * x`` elsewhere. Slide 64.
 
     The deck writes max(x, 0.01 x), which is the same for a slope of at most 1.
@@ -55,8 +55,8 @@ def leaky_relu(x: Float[Array, ...], slope: float = 0.01) -> Float[Array, ...]:
     return jnp.where(x > 0, x, slope * x)
 
 
-def prelu(x: Float[Array, ...], slope: Float[Array, ""] | float) -> Float[Array, ...]:
-    """The parametric rectifier: :func:`leaky_relu` whose slope is a parameter, given and learned by the caller. Slide 64.
+def prelu(x: Float[Array, "*shape"], slope: Float[Array, ""] | float) -> Float[Array, "*shape"]:
+    """The parametric rectifier: :func:`leaky_relu` with a slope that the caller keeps and learns. Slide 64.
 
     Args:
         x: any shape.
@@ -69,7 +69,7 @@ def prelu(x: Float[Array, ...], slope: Float[Array, ""] | float) -> Float[Array,
     return jnp.where(x > 0, x, slope * x)
 
 
-def elu(x: Float[Array, ...], alpha: float = 1.0) -> Float[Array, ...]:
+def elu(x: Float[Array, "*shape"], alpha: float = 1.0) -> Float[Array, "*shape"]:
     """The exponential linear unit: ``x`` where it is positive, ``alpha (exp(x) - 1)`` elsewhere. Slide 65.
 
     Example:
@@ -80,7 +80,7 @@ def elu(x: Float[Array, ...], alpha: float = 1.0) -> Float[Array, ...]:
     return jnp.where(x > 0, x, alpha * jnp.expm1(jnp.where(x > 0, 0, x)))
 
 
-def softplus(x: Float[Array, ...]) -> Float[Array, ...]:
+def softplus(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """log(1 + exp(x)), a smooth relu; its derivative is :func:`sigmoid`.
 
     Example:
@@ -90,10 +90,10 @@ def softplus(x: Float[Array, ...]) -> Float[Array, ...]:
     return jax.nn.softplus(x)
 
 
-def softmax(x: Float[Array, ...], axis: int = -1) -> Float[Array, ...]:
+def softmax(x: Float[Array, "*shape"], axis: int = -1) -> Float[Array, "*shape"]:
     """exp(x_i) / sum_k exp(x_k) along ``axis``: positive numbers that add up to 1. Slide 66.
 
-    For training use :func:`fnn.softmax_cross_entropy` on the logits: the logarithm of a softmax that has rounded to 0 is lost.
+    For training use :func:`fnn.softmax_cross_entropy` on the logits: a softmax rounded to 0 has lost its logarithm.
 
     Example:
         The deck's own example, printed there as 0.7, 0.2, 0.1.
@@ -104,7 +104,7 @@ def softmax(x: Float[Array, ...], axis: int = -1) -> Float[Array, ...]:
     return jax.nn.softmax(x, axis=axis)
 
 
-def step(x: Float[Array, ...]) -> Float[Array, ...]:
+def step(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The threshold unit: 1 where ``x > 0``, else 0. Its derivative is 0 wherever it has one.
 
     Example:

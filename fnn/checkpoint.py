@@ -2,7 +2,7 @@
 
 A kept model is a folder: ``arrays/`` written by Orbax, ``description.json`` saying what the arrays are and whatever the
 caller wants to know again, ``manifest.json`` with the SHA-256 of every other file. Orbax itself does not notice a bit
-that has flipped on the disk; the manifest does. Nothing is ever unpickled, and what is loaded must fit what is asked for.
+that has flipped on the disk; the manifest does. Nothing is ever unpickled; what is loaded must fit.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from fnn.errors import CheckpointError
 
 _ARRAYS, _DESCRIPTION, _MANIFEST = "arrays", "description.json", "manifest.json"
 _FORMAT = 1
+_SPEC: Any = jax.ShapeDtypeStruct  # has no annotations of its own
 
 
 def save(path: str | Path, tree: Any, about: Mapping[str, Any] | None = None) -> None:
@@ -90,7 +91,7 @@ def load(path: str | Path, like: Any) -> Any:
             expected, found = (_text(leaves.get(name)) for leaves in (wanted, kept))
             raise CheckpointError(f"{path}: belongs to another model: expected {name} {expected}, got {found}")
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    target = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), like)
+    target = jax.tree.map(lambda leaf: _SPEC(leaf.shape, leaf.dtype, sharding=device), like)
     with ocp.StandardCheckpointer() as checkpointer:
         return checkpointer.restore(Path(path).absolute() / _ARRAYS, target)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class InputError(ValueError):
-    """An argument or an array is not what a function needs. The text names the function, what was expected, what came."""
+    """An argument or an array is not what a function needs; the text says where, what was expected, what came."""
 
 
 class DataError(InputError):

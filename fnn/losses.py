@@ -4,7 +4,7 @@ Every loss is a function ``(outputs, targets) -> (batch,)``. Shapes must agree e
 outputs of shape (n, 1) against targets of shape (n,) would quietly become n by n errors. Cross-entropies take logits,
 the inputs of softmax or sigmoid, and are accurate for every finite logit.
 
-Sources: deck "Réseaux de neurones", slides 68 and 69; the half squared error is that of its worked example, slides 41 to 56.
+Sources: deck "Réseaux de neurones", slides 68 and 69; the half squared error is from slides 41 to 56.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fnn.errors import expect
 
 
 def mean_squared_error(
-    outputs: Float[Array, batch *outputs], targets: Float[Array, batch *outputs]
+    outputs: Float[Array, batch * outputs], targets: Float[Array, batch * outputs]
 ) -> Float[Array, " batch"]:
     """(1/n) sum_i (outputs_i - targets_i)^2 over the n outputs of an example. Slide 68.
 
@@ -35,7 +35,7 @@ def mean_squared_error(
 
 
 def half_squared_error(
-    outputs: Float[Array, batch *outputs], targets: Float[Array, batch *outputs]
+    outputs: Float[Array, batch * outputs], targets: Float[Array, batch * outputs]
 ) -> Float[Array, " batch"]:
     """sum_i (outputs_i - targets_i)^2 / 2 over the outputs of an example; its derivative is outputs - targets.
 
@@ -99,7 +99,7 @@ def softmax_cross_entropy_with_integer_labels(
 
 
 def sigmoid_binary_cross_entropy(
-    logits: Float[Array, batch *outputs], targets: Float[Array, batch *outputs]
+    logits: Float[Array, batch * outputs], targets: Float[Array, batch * outputs]
 ) -> Float[Array, " batch"]:
     """-sum_i (t_i log y_i + (1 - t_i) log(1 - y_i)) with y = sigmoid(logits): independent yes-or-no outputs. Slide 68.
 
@@ -122,7 +122,7 @@ def sigmoid_binary_cross_entropy(
 
 
 def accuracy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]) -> Float[Array, " batch"]:
-    """1 where the largest logit is that of the right class, else 0: a metric, shaped like a loss. Of equals, the first wins.
+    """1 where the largest logit is that of the right class, else 0: a metric. Of equals, the first wins.
 
     Raises:
         InputError: ``logits`` is not two-dimensional and floating-point, or ``labels`` not one integer per example.

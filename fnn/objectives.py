@@ -66,7 +66,8 @@ def loss_and_grad(
         >>> model = dense(1, bias=False)
         >>> x, y = jnp.array([[1.0, 2.0]]), jnp.array([[0.0]])
         >>> params = {"w": jnp.array([[3.0], [4.0]])}
-        >>> (loss, _), grads = loss_and_grad(supervised(model, half_squared_error))(params, {}, (x, y), jax.random.key(0))
+        >>> objective = supervised(model, half_squared_error)
+        >>> (loss, _), grads = loss_and_grad(objective)(params, {}, (x, y), jax.random.key(0))
         >>> float(loss), grads["w"].tolist()  # output 11, loss 11^2 / 2, gradient 11 x
         (60.5, [[11.0], [22.0]])
     """

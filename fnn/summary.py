@@ -41,6 +41,7 @@ def summarize(model: Model, x: Any) -> list[Row]:
         InputError: ``x`` does not fit the model.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> from fnn import dense, relu, serial
         >>> for row in summarize(serial(dense(4), relu, dense(2)), jnp.ones((1, 3))):
         ...     print(row.name, row.output, row.parameters, row.flops)
@@ -57,7 +58,8 @@ def count_parameters(params: Params) -> int:
     """How many numbers ``params`` holds.
 
     Example:
-        >>> count_parameters({"w": jnp.ones((3, 4)), "b": jnp.ones(4)})
+        >>> import numpy as np
+        >>> count_parameters({"w": np.ones((3, 4)), "b": np.ones(4)})
         16
     """
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
@@ -82,5 +84,5 @@ def _output(model: Model, params: Params, state: State, x: Any) -> Any:
 def _flops(model: Model, params: Params, state: State, x: Any) -> int:
     lowered = jax.jit(lambda p, s, v: model.apply(p, s, v)[0]).lower(params, state, x)
     cost = lowered.cost_analysis() or {}
-    n_examples = max(1, jax.tree.leaves(x)[0].shape[0])
-    return round(cost.get("flops", 0.0) / n_examples)
+    n_examples: int = max(1, jax.tree.leaves(x)[0].shape[0])
+    return round(float(cost.get("flops", 0.0)) / n_examples)

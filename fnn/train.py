@@ -131,6 +131,7 @@ def fit(
     Example:
         A straight line through two points, learned.
 
+        >>> import numpy as np
         >>> from fnn import dense, mean_squared_error, supervised
         >>> x, y = np.array([[0.0], [1.0]], np.float32), np.array([[1.0], [3.0]], np.float32)
         >>> model = dense(1)
@@ -175,6 +176,7 @@ def epochs(
         An :class:`Epoch` after each pass over the data.
 
     Example:
+        >>> import numpy as np
         >>> from fnn import dense, mean_squared_error, supervised
         >>> x = np.ones((8, 1), np.float32)
         >>> model = dense(1)
@@ -256,8 +258,10 @@ def _read(tally: Tally, train_state: TrainState) -> dict[str, float]:
         raise DivergedError(
             f"training diverged: a parameter is not finite after step {step}; lower the learning rate", step
         )
-    return {name: float(total / host.examples) for name, total in host.sums.items()}
+    names = ["loss", *(name for name in host.sums if name != "loss")]
+    return {name: float(host.sums[name] / host.examples) for name in names}
 
 
 def _copy(train_state: TrainState) -> TrainState:
-    return jax.tree.map(jnp.copy, train_state)
+    copied: TrainState = jax.tree.map(jnp.copy, train_state)
+    return copied

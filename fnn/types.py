@@ -119,4 +119,4 @@ def spec(x: Any) -> Any:
         >>> spec(np.zeros((2, 3), np.float32))
         ShapeDtypeStruct(shape=(2, 3), dtype=float32)
     """
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
+    return jax.eval_shape(lambda tree: tree, x)

@@ -20,8 +20,8 @@ def batches(data: Any, batch_size: int | None, key: KeyArray | None = None) -> I
 
     Args:
         data: ``(x, y)``, ``(x, y, weights)`` or ``(x,)``: arrays, or pytrees of arrays, with the examples along axis 0.
-        batch_size: examples per batch: 1 is online learning; ``None``, or as many as there are, is the full batch, in the
-            order of ``data``.
+        batch_size: examples per batch: 1 is online learning; ``None``, or as many as there are, is the full batch, in
+            the order of ``data``.
         key: the order is drawn from it; ``None`` for the order of ``data``.
 
     Yields:

@@ -28,7 +28,7 @@ _PIECE = 2**24
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def read_idx(path: str | Path) -> Num[np.ndarray, ...]:
+def read_idx(path: str | Path) -> Num[np.ndarray, "*shape"]:
     """The array in an IDX file, gzipped or not.
 
     Args:
@@ -79,7 +79,7 @@ def read_bytes(path: str | Path) -> bytes:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def parse_idx(data: bytes, where: str) -> Num[np.ndarray, ...]:
+def parse_idx(data: bytes, where: str) -> Num[np.ndarray, "*shape"]:
     """The array that IDX bytes hold.
 
     Args:

@@ -72,7 +72,7 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fnn" / "mnist"
 
 
-def _checked(path: Path, part: str) -> Num[np.ndarray, ...]:
+def _checked(path: Path, part: str) -> Num[np.ndarray, "*shape"]:
     data = read_bytes(path)
     # First what the format says: "truncated" tells more than a digest that differs.
     array = parse_idx(data, str(path))

@@ -47,7 +47,7 @@ def serial(*layers: Model | Callable[[Any], Any], name: str = "serial") -> Model
         params: dict[str, Params] = {}
         state: dict[str, State] = {}
         x = spec(x)
-        for (label, model), layer_key in zip(named, _split(key, len(named)), strict=True):
+        for (label, model), layer_key in zip(named, jax.random.split(key, len(named)), strict=True):
             with _located(label):
                 layer_params, layer_state = model.init(layer_key, x)
                 x, _ = jax.eval_shape(partial(model.apply, train=False), layer_params, layer_state, x)

@@ -40,7 +40,7 @@ def lift(function: Callable[[Any], Any]) -> Model:
     """A plain function of the inputs, such as an activation, as a model without parameters.
 
     Raises:
-        InputError: ``function`` cannot be called, or, when applied, gives a model: a layer's parentheses were forgotten.
+        InputError: ``function`` cannot be called, or, when applied, gives a model: parentheses were forgotten.
 
     Example:
         >>> import jax.numpy as jnp

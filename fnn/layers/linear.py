@@ -13,12 +13,14 @@ from fnn.errors import expect
 from fnn.layers.lift import stateless
 from fnn.types import KeyArray, Model, Params
 
+_GLOROT = jax.nn.initializers.glorot_uniform()
+
 
 def dense(
     n_out: int,
     *,
     bias: bool = True,
-    w_init: Initializer = jax.nn.initializers.glorot_uniform(),
+    w_init: Initializer = _GLOROT,
     b_init: Initializer = jax.nn.initializers.zeros,
 ) -> Model:
     """y = x w + b over the last axis of ``x``: every output sees every input.
@@ -62,14 +64,14 @@ def dense(
             f'x.shape[-1] == {w.shape[0]} (rows of params["w"])',
             f"x.shape == {x.shape}",
         )
-        y = x @ w
+        y: Array = x @ w
         return y + jnp.broadcast_to(parameter("dense", params, "b"), y.shape) if bias else y
 
     return stateless("dense", init, forward)
 
 
 def check_input(where: str, x: Any, *, at_least: int) -> None:
-    """Refuses an input that is no floating-point array of at least so many axes: integers would round what is learned."""
+    """Refuses an input that is no floating-point array with so many axes: integers would round what is learned."""
     expect(hasattr(x, "shape") and hasattr(x, "dtype"), where, "x to be an array", f"{type(x).__name__}")
     expect(jnp.issubdtype(x.dtype, jnp.floating), where, "x of a floating-point dtype", f"x.dtype == {x.dtype}")
     expect(x.ndim >= at_least, where, f"x.ndim >= {at_least}", f"x.shape == {x.shape}")

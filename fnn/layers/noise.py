@@ -12,9 +12,9 @@ from fnn.types import KeyArray, Model, Params, State
 
 
 def dropout(drop_rate: float) -> Model:
-    """While training, each number is set to 0 with probability ``drop_rate``, and the others are divided by what is kept.
+    """In training, each number is set to 0 with probability ``drop_rate``, and the others grow to make up for it.
 
-    So the expectation is that of ``x``, and nothing has to be scaled in use: without ``train`` this layer changes nothing.
+    They are divided by 1 - ``drop_rate``, so that the expectation is that of ``x``. Without ``train`` nothing changes.
 
     Args:
         drop_rate: in [0, 1).

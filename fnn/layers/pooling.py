@@ -28,7 +28,7 @@ def max_pool(
     Args:
         window: extent along each spatial axis; its length is the number of spatial axes.
         stride: step of the window; ``None`` for windows that touch and do not overlap.
-        padding: ``"valid"``: only windows inside ``x``; ``"same"``: ceil(size / stride) windows, the border never largest.
+        padding: ``"valid"``: only windows inside ``x``; ``"same"``: ceil(size / stride) windows, padding never wins.
 
     Returns:
         A model from ``(batch, *spatial, channels)`` to ``(batch, *spatial', channels)``, without parameters.
@@ -47,7 +47,8 @@ def max_pool(
         _check("max_pool", x, taps, padding)
         if taps == strides:
             return _blocks(x, taps, padding).max(axis=tuple(range(2, 2 * len(taps) + 1, 2)))
-        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, *taps, 1), (1, *strides, 1), padding.upper())
+        y: Array = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, *taps, 1), (1, *strides, 1), padding.upper())
+        return y
 
     return stateless("max_pool", lambda key, x: {}, forward)
 
@@ -76,7 +77,8 @@ def average_pool(
     taps, strides = _geometry("average_pool", window, stride, padding)
 
     def total(x: Array) -> Array:
-        return jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, *taps, 1), (1, *strides, 1), padding.upper())
+        sums: Array = jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, *taps, 1), (1, *strides, 1), padding.upper())
+        return sums
 
     def forward(params: Params, x: Float[Array, "batch *spatial channels"]) -> Float[Array, "batch *pooled channels"]:
         _check("average_pool", x, taps, padding)

@@ -1,0 +1,7 @@
+"""``python -m fnn``."""
+
+import sys
+
+from fnn.cli import main
+
+sys.exit(main())
