@@ -8,12 +8,10 @@ those of the catalogue of mistakes.
 from __future__ import annotations
 
 import ast
-import copy
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,12 +19,11 @@ from verify import printed
 from verify.example import Example
 from verify.expr import ZERO, Expr, Var, partial, variables
 from verify.formula import FormulaError, Value
-from verify.functions import FUNCTIONS
-from verify.identity import Answer, Screen, prove
-from verify.printed import Entry, FormulaClaim, Side
-
-if TYPE_CHECKING:
-    from verify.formulas import Truths
+from verify.identity import Answer, prove
+from verify.points import Screen
+from verify.printed import Entry, FormulaClaim, Side, base_name
+from verify.rewriting import as_text, call, entry_of, everywhere, terms, transposed
+from verify.truths import Truths
 
 MAX_CANDIDATES = 4_000
 MAX_PAIRS = 3_000
@@ -110,12 +107,18 @@ class _Search:
     def rank(self, candidate: _Candidate) -> tuple[int, bool, int, int, str]:
         parts = candidate.mistake.split(" and ")
         order = RANK.index(parts[0]) if parts[0] in RANK else len(RANK)
-        return len(parts), candidate.side != self.claim.side, order, abs(len(candidate.text) - len(_text(self.tree))), candidate.text
+        return (
+            len(parts),
+            candidate.side != self.claim.side,
+            order,
+            abs(len(candidate.text) - len(as_text(self.tree))),
+            candidate.text,
+        )
 
     # Does a candidate hold?
 
     def right(self, candidates: Iterator[_Candidate]) -> list[_Candidate]:
-        seen: set[tuple[str, Side]] = {(_text(self.tree), self.claim.side)}
+        seen: set[tuple[str, Side]] = {(as_text(self.tree), self.claim.side)}
         found = []
         for candidate in candidates:
             if (candidate.text, candidate.side) in seen:
@@ -152,32 +155,32 @@ class _Search:
 
     def singles(self) -> Iterator[_Candidate]:
         for mistake, detail, tree in self.on_right():
-            yield _Candidate(mistake, detail, _text(tree), self.claim.side)
+            yield _Candidate(mistake, detail, as_text(tree), self.claim.side)
         for mistake, detail, side in self.on_left():
-            yield _Candidate(mistake, detail, _text(self.tree), side)
+            yield _Candidate(mistake, detail, as_text(self.tree), side)
 
     def pairs(self) -> Iterator[_Candidate]:
         plain = ("wrong-variable", "index-shift", "transposed", "sign", "derivative-mark")
         right = [(m, d, t) for m, d, t in self.on_right() if m in plain]
         for mistake, detail, side in self.on_left():
             for other, more, tree in right:
-                yield _Candidate(f"{mistake} and {other}", f"{detail}; {more}", _text(tree), side)
+                yield _Candidate(f"{mistake} and {other}", f"{detail}; {more}", as_text(tree), side)
         for mistake, detail, tree in right:
             for other, more, twice in self.on_right(tree):
                 if other in plain:
-                    yield _Candidate(f"{mistake} and {other}", f"{detail}; {more}", _text(twice), self.claim.side)
+                    yield _Candidate(f"{mistake} and {other}", f"{detail}; {more}", as_text(twice), self.claim.side)
 
     def on_right(self, tree: ast.expr | None = None) -> Iterator[tuple[str, str, ast.expr]]:
         tree = tree or self.tree
-        yield from _everywhere(tree, self.at_node)
+        yield from everywhere(tree, self.at_node)
         yield "sign", "the sign of the whole", ast.UnaryOp(ast.USub(), tree)
-        yield from _terms(tree, self.factors)
+        yield from terms(tree, self.factors)
 
     def on_left(self) -> Iterator[tuple[str, str, Side]]:
         side = self.claim.side
         if side.after:
             return
-        of, by = _base(side.of), side.by
+        of, by = base_name(side.of), side.by
         if by is None:
             rest = side.of[len(of) :]
             for name in self.computed():
@@ -190,24 +193,24 @@ class _Search:
         for name in self.near:
             if name != of and name in self.computed() and self.shapes[name] == self.shapes.get(of):
                 yield _naming(of, name), f"{name} for {of} on the left", replace(side, of=name + side.of[len(of) :])
-            under = _base(by)
+            under = base_name(by)
             if name != under and self.shapes[name] == self.shapes.get(under):
                 yield _naming(under, name), f"{name} for {under} on the left", replace(side, by=name + by[len(under) :])
 
     def computed(self) -> tuple[str, ...]:
         """The names that may stand alone on the left."""
-        made = {_base(name) for name in self.truths.setting.definitions}
+        made = {base_name(name) for name in self.truths.setting.definitions}
         return tuple(name for name in self.near if name in made)
 
     def _arguments(self, name: str) -> Iterator[str]:
         """The names, of the same shape, that a computed name is directly computed from."""
         entry = str(np.asarray(self.names[name], dtype=object).flat[0]) if name in self.names else name
-        used = dict.fromkeys(_base(v) for v in variables(self.truths.defined(entry)))
+        used = dict.fromkeys(base_name(v) for v in variables(self.truths.defined(entry)))
         return (other for other in used if other != name and self.shapes.get(other) == self.shapes.get(name))
 
     def at_node(self, node: ast.expr) -> Iterator[tuple[str, str, ast.expr]]:
         """The replacements of one node."""
-        shown = _text(node)
+        shown = as_text(node)
         match node:
             case ast.Name(id=name) if name in self.names:
                 for other in self.near:
@@ -216,55 +219,55 @@ class _Search:
                 if self.shapes[name] == ():
                     for op in (ast.Add(), ast.Sub()):
                         shifted = ast.BinOp(node, op, ast.Constant(1))
-                        yield "off-by-one", f"{_text(shifted)} for {name}", shifted
+                        yield "off-by-one", f"{as_text(shifted)} for {name}", shifted
             case ast.Name(id=name):
                 for other in dict.fromkeys((*printed.free_indices(self.claim.side), *self.loops)):
                     if other != name and len(name) == 1:
                         yield "wrong-variable", f"index {other} for {name}", ast.Name(other)
             case ast.Subscript(value=value, slice=ast.Tuple(elts=[row, column])):
                 swapped = ast.Subscript(value, ast.Tuple([column, row], ast.Load()), ast.Load())
-                yield "transposed", f"{_text(swapped)} for {shown}", swapped
+                yield "transposed", f"{as_text(swapped)} for {shown}", swapped
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 yield "sign", f"minus in {shown}", ast.BinOp(left, ast.Sub(), right)
                 yield "sign", f"minus in {shown}", ast.BinOp(right, ast.Sub(), left)
                 yield "product-for-sum", f"product in {shown}", ast.BinOp(left, ast.Mult(), right)
-                yield "extra-term", f"without {_text(left)}", right
-                yield "extra-term", f"without {_text(right)}", left
+                yield "extra-term", f"without {as_text(left)}", right
+                yield "extra-term", f"without {as_text(right)}", left
             case ast.BinOp(left=left, op=ast.Sub(), right=right):
                 turned = ast.BinOp(right, ast.Sub(), left)
-                yield "sign", f"{_text(turned)} for {shown}", turned
+                yield "sign", f"{as_text(turned)} for {shown}", turned
                 yield "sign", f"plus in {shown}", ast.BinOp(left, ast.Add(), right)
-                yield "extra-term", f"without {_text(left)}", ast.UnaryOp(ast.USub(), right)
-                yield "extra-term", f"without {_text(right)}", left
+                yield "extra-term", f"without {as_text(left)}", ast.UnaryOp(ast.USub(), right)
+                yield "extra-term", f"without {as_text(right)}", left
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
-                yield "extra-factor", f"without {_text(left)}", right
-                yield "extra-factor", f"without {_text(right)}", left
+                yield "extra-factor", f"without {as_text(left)}", right
+                yield "extra-factor", f"without {as_text(right)}", left
                 yield "product-for-sum", f"sum in {shown}", ast.BinOp(left, ast.Add(), right)
             case ast.BinOp(left=left, op=ast.Div(), right=right):
-                yield "extra-factor", f"without the divisor {_text(right)}", left
+                yield "extra-factor", f"without the divisor {as_text(right)}", left
             case ast.BinOp(left=left, op=ast.Pow()):
-                yield "wrong-exponent", f"{_text(left)} for {shown}", left
+                yield "wrong-exponent", f"{as_text(left)} for {shown}", left
             case ast.BinOp(left=left, op=ast.MatMult(), right=right):
                 yield "transposed", f"factors of {shown} exchanged", ast.BinOp(right, ast.MatMult(), left)
-                for a, b in ((_transposed(left), right), (left, _transposed(right))):
+                for a, b in ((transposed(left), right), (left, transposed(right))):
                     yield "transposed", f"transpose in {shown}", ast.BinOp(a, ast.MatMult(), b)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                yield "sign", f"{_text(operand)} for {shown}", operand
+                yield "sign", f"{as_text(operand)} for {shown}", operand
             case ast.Call(func=ast.Name(id="transpose"), args=[inner]):
-                yield "transposed", f"{_text(inner)} for {shown}", inner
+                yield "transposed", f"{as_text(inner)} for {shown}", inner
             case ast.Call(func=ast.Name(id="outer"), args=[left, right]):
-                yield "transposed", f"factors of {shown} exchanged", _call("outer", right, left)
+                yield "transposed", f"factors of {shown} exchanged", call("outer", right, left)
             case ast.Call(func=ast.Name(id="phi" | "dphi" as name), args=[inner]):
-                marked = _call("dphi" if name == "phi" else "phi", inner)
-                yield "derivative-mark", f"{_text(marked)} for {shown}", marked
+                marked = call("dphi" if name == "phi" else "phi", inner)
+                yield "derivative-mark", f"{as_text(marked)} for {shown}", marked
             case ast.Call(func=ast.Name(id="sigmoid"), args=[_]):
                 slope = ast.BinOp(node, ast.Mult(), ast.BinOp(ast.Constant(1), ast.Sub(), node))
-                yield "derivative-mark", f"{_text(slope)} for {shown}", slope
+                yield "derivative-mark", f"{as_text(slope)} for {shown}", slope
 
     def factors(self, term: ast.expr) -> Iterator[tuple[str, str, ast.expr]]:
         """One term, times or divided by something that may have been forgotten."""
         for factor in self._factors():
-            yield "missing-factor", f"times {_text(factor)}", ast.BinOp(term, ast.Mult(), factor)
+            yield "missing-factor", f"times {as_text(factor)}", ast.BinOp(term, ast.Mult(), factor)
 
     def _factors(self) -> Iterator[ast.expr]:
         letters = [ast.Name(index) for index in printed.free_indices(self.claim.side)]
@@ -276,20 +279,20 @@ class _Search:
             shape = self.shapes[name]
             things: list[ast.expr] = [ast.Name(name)] if shape in ((), whole) else []
             if letters and len(shape) == 1:
-                things += [_entry(name, [letter]) for letter in letters]
+                things += [entry_of(name, [letter]) for letter in letters]
             if letters and len(shape) == 2:
-                things += [_entry(name, [a, b]) for a, b in itertools.permutations(letters, 2)]
+                things += [entry_of(name, [a, b]) for a, b in itertools.permutations(letters, 2)]
             for thing in things:
                 yield thing
                 yield ast.BinOp(ast.Constant(1), ast.Sub(), thing)
                 yield ast.BinOp(thing, ast.Mult(), ast.BinOp(ast.Constant(1), ast.Sub(), thing))
                 yield ast.BinOp(ast.Constant(1), ast.Div(), thing)
                 if self.unknown:
-                    yield _call("dphi", thing)
+                    yield call("dphi", thing)
 
     def _shape(self) -> tuple[int, ...]:
         side = self.claim.side
-        parts = [self.shapes.get(_base(name), ()) if "[" not in name else () for name in (side.of, side.by) if name]
+        parts = [self.shapes.get(base_name(name), ()) if "[" not in name else () for name in (side.of, side.by) if name]
         return tuple(itertools.chain(*parts))
 
     # Sums over paths.
@@ -307,7 +310,7 @@ class _Search:
         for count in (1, 2, 3):
             found = []
             for chosen in itertools.combinations(paths, count):
-                text = " + ".join((_text(self.tree), *(_chain(path) for path in chosen)))
+                text = " + ".join((as_text(self.tree), *(_chain(path) for path in chosen)))
                 total = stated
                 for path in chosen:
                     total = total + self.along(path)
@@ -338,64 +341,16 @@ class _Search:
         return result if result is not None else ZERO
 
 
-Rule = Callable[[ast.expr], Iterator[tuple[str, str, ast.expr]]]
-
-
-def _everywhere(tree: ast.expr, rule: Rule) -> Iterator[tuple[str, str, ast.expr]]:
-    """The tree with one node replaced, for every node and replacement; names of functions are left alone."""
-    yield from rule(tree)
-    yield from _inside(tree, lambda child: _everywhere(child, rule))
-
-
-def _terms(tree: ast.expr, rule: Rule) -> Iterator[tuple[str, str, ast.expr]]:
-    """The tree with one of its terms replaced: itself, what it adds up, what a sum runs over."""
-    yield from rule(tree)
-    if (
-        (isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add | ast.Sub))
-        or isinstance(tree, ast.UnaryOp)
-        or (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "sum")
-        or isinstance(tree, ast.GeneratorExp | ast.IfExp)
-    ):
-        yield from _inside(tree, lambda child: _terms(child, rule))
-
-
-def _inside(node: ast.AST, inner: Rule) -> Iterator[tuple[str, str, Any]]:
-    for field, value in ast.iter_fields(node):
-        if isinstance(node, ast.Call) and field == "func":
-            continue
-        if isinstance(node, ast.comprehension) and field != "ifs":
-            continue
-        if isinstance(node, ast.IfExp) and field == "test":
-            continue
-        parts = value if isinstance(value, list) else [value]
-        for i, part in enumerate(parts):
-            if isinstance(part, ast.expr):
-                changes = inner(part)
-            elif isinstance(part, ast.comprehension):
-                changes = _inside(part, inner)
-            else:
-                continue
-            for mistake, detail, child in changes:
-                changed = copy.copy(node)
-                setattr(changed, field, [*parts[:i], child, *parts[i + 1 :]] if isinstance(value, list) else child)
-                yield mistake, detail, changed
-
-
 def _naming(written: str, meant: str) -> str:
     """Names that differ in their number only are a shift of the index, others another variable."""
     family = [re.sub(r"\d+", "#", name) for name in (written, meant)]
     return "index-shift" if family[0] == family[1] and "#" in family[0] else "wrong-variable"
 
 
-def _base(name: str) -> str:
-    return name.split("[")[0]
-
-
 def _related(example: Example, claim: FormulaClaim) -> tuple[str, ...]:
     """The names that are connected with those of the claim by the formulas of the example, in the file's order."""
-    groups = [{_base(f.name), *map(_base, variables(f.expr))} for f in example.formulas]
-    near = {_base(name) for name in (claim.side.of, claim.side.by) if name}
-    near |= {_base(name) for entry in claim.entries for name in variables(entry.printed) if "/" not in name}
+    groups = [{base_name(f.name), *map(base_name, variables(f.expr))} for f in example.formulas]
+    near = set(printed.related(example.names, claim))
     while True:
         more = near.union(*(group for group in groups if group & near))
         if more == near:
@@ -408,35 +363,6 @@ def _circular(entry: Entry) -> bool:
     side = entry.side
     own = side.of if side.by is None else f"d{side.of}/d{side.by}"
     return not side.after and own in set(variables(entry.printed))
-
-
-def _text(tree: ast.AST) -> str:
-    """The formula as text, products and quotients without spaces, one pair of brackets around what a sum runs over."""
-    text = re.sub(r" (\*\*|\*|/) ", r"\1", ast.unparse(tree))
-    while (start := text.find("sum((")) >= 0:
-        depth, end = 0, start + 4
-        for end in range(start + 4, len(text)):
-            depth += (text[end] == "(") - (text[end] == ")")
-            if depth == 0:
-                break
-        if text[end + 1 : end + 2] != ")" or " for " not in text[start:end]:
-            break
-        text = text[: start + 4] + text[start + 5 : end] + text[end + 1 :]
-    return text
-
-
-def _call(function: str, *args: ast.expr) -> ast.Call:
-    assert function in FUNCTIONS
-    return ast.Call(ast.Name(function), list(args), [])
-
-
-def _transposed(node: ast.expr) -> ast.Call:
-    return _call("transpose", node)
-
-
-def _entry(name: str, indices: list[ast.Name]) -> ast.expr:
-    index: ast.expr = indices[0] if len(indices) == 1 else ast.Tuple([*indices], ast.Load())
-    return ast.Subscript(ast.Name(name), index, ast.Load())
 
 
 def _chain(path: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -287,7 +288,7 @@ class _Reader:
         except figures.FigureError as error:
             raise self.fail(where, str(error)) from None
         return Claim(
-            id=self.text(table, "id", where, f"s{slide}-{what}".replace(" ", "-")),
+            id=self.text(table, "id", where, _id(slide, str(what))),
             slide=slide,
             what=what,
             printed=figure,
@@ -339,7 +340,7 @@ class _Reader:
             raise self.fail(where, f"{side.of} is not one of the learned parameters")
         slide = self.slide(table, where)
         return FormulaClaim(
-            id=self.text(table, "id", where, f"s{slide}-{side}".replace(" ", "-")),
+            id=self.text(table, "id", where, _id(slide, str(side))),
             slide=slide,
             side=side,
             formula=line or "",
@@ -417,3 +418,11 @@ class _Reader:
 def _unknown(expr: Expr) -> bool:
     """Whether the expression calls the unknown function."""
     return (isinstance(expr, Call) and expr.function in ("phi", "dphi")) or any(map(_unknown, children(expr)))
+
+
+def _id(slide: str, what: str) -> str:
+    """``s43-dE/dw`` on slide 43; a heading in place of a number is cut down to plain letters."""
+    if slide.isdigit():
+        return f"s{slide}-{what}".replace(" ", "-")
+    plain = unicodedata.normalize("NFKD", slide).encode("ascii", "ignore").decode().lower()
+    return f"{re.sub(r'[^a-z0-9]+', '-', plain).strip('-')[:40]}-{what}".replace(" ", "-")

@@ -6,18 +6,21 @@ values of the free names. Sizes of arrays are the concrete ones of the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from verify import formula
-from verify.derivation import Kind, Step, backward, derivative_name
+import numpy as np
+
+from verify.conventions import numberings
 from verify.edits import Edit, small_edits
 from verify.example import Example
-from verify.expr import ZERO, Call, Expr, Num, Var, children, substitute, tidy, variables
+from verify.expr import Call, Expr, Num, Var, children
 from verify.figures import Interval, Verdict, decimal
-from verify.identity import Answer, Identity, Setting, Witness, compare, within
-from verify.printed import Entry, FormulaClaim, Side
+from verify.identity import Answer, Identity, compare, within
+from verify.points import Witness
+from verify.printed import Entry, FormulaClaim, related
+from verify.truths import Truths
 
 SHOWN_DIGITS = 6
 MAX_SHOWN = 120
@@ -47,6 +50,9 @@ class FormulaJudgement:
         counterexample: where it is wrong.
         condition: where a wrong or right formula holds, if that is one condition (``alpha - 1 < 0``).
         edits: the small edits that make a wrong formula right, the plainest first.
+        sizes: of the arrays that the verdict is about, empty where there are none.
+        numbering: of a wrong formula whose layers are numbered otherwise than in the forward equations: how all the
+            formulas of its group are right together.
     """
 
     claim: FormulaClaim
@@ -56,6 +62,8 @@ class FormulaJudgement:
     counterexample: Counterexample | None = None
     condition: str = ""
     edits: tuple[Edit, ...] = ()
+    sizes: str = ""
+    numbering: str = ""
 
     @property
     def as_expected(self) -> bool:
@@ -63,72 +71,17 @@ class FormulaJudgement:
         return self.verdict == (self.claim.expected or Verdict.RIGHT)
 
 
-class Truths:
-    """What the left sides of an example's formulas truly are, in the names of its forward steps."""
-
-    def __init__(self, example: Example) -> None:
-        self._example = example
-        self._forward = tuple(Step(f.name, Kind.FORWARD, f.expr, f.line) for f in example.formulas)
-        self._slopes: dict[tuple[str, str], Expr] = {}
-        self.setting = Setting(
-            domains={symbol.name: symbol.domain for symbol in example.symbols},
-            definitions={step.name: step.expr for step in self._forward},
-            constants={given.name: given.value for given in example.given},
-        )
-
-    def side(self, side: Side) -> Expr:
-        """The true value of a left side of scalar names."""
-        if side.after:
-            return self._updated(side.of)
-        return Var(side.of) if side.by is None else self.slope(side.of, side.by)
-
-    def slope(self, of: str, by: str) -> Expr:
-        """The derivative of one scalar by another, by reverse mode."""
-        if (of, by) not in self._slopes:
-            self.prepare(of, [by])
-        return self._slopes[of, by]
-
-    def prepare(self, of: str, names: Iterable[str]) -> None:
-        """Derive by several names in one sweep."""
-        wanted = [name for name in names if (of, name) not in self._slopes]
-        if not wanted:
-            return
-        known: dict[str, Expr] = {}
-        for step in backward(self._forward, of, wanted):
-            known[step.name] = substitute(step.expr, known)
-        for name in wanted:
-            self._slopes[of, name] = tidy(known[derivative_name(of, name)])
-
-    def formula(self, expr: Expr) -> Expr:
-        """A printed formula with its derivatives ``dE/dw`` replaced by what they are."""
-        slopes: dict[str, Expr] = {}
-        for name in set(variables(expr)):
-            if "/" in name:
-                of, by = name[1:].split("/d")
-                slopes[name] = self.slope(of, by)
-        return substitute(expr, slopes) if slopes else expr
-
-    def defined(self, name: str) -> Expr:
-        """The formula of a computed name; a free name stands for itself."""
-        return self.setting.definitions.get(name, Var(name))
-
-    def _updated(self, parameter: str) -> Expr:
-        learning = self._example.learning
-        assert learning is not None
-        names = {
-            **self._example.names,
-            "w": Var(parameter),
-            "g": self.slope(learning.loss, parameter),
-            "rate": learning.rate,
-        }
-        update = formula.parse(learning.rule, names)
-        return update if isinstance(update, Expr) else ZERO
-
-
 def judge_formulas(example: Example, edits: bool = True) -> tuple[FormulaJudgement, ...]:
-    """Judge every formula of an example, in the file's order."""
+    """Judge every formula of an example, in the file's order, and the numbering of its layers."""
     truths = Truths(example)
-    return tuple(judge_formula(example, claim, truths, edits) for claim in example.formula_claims)
+    judged = [judge_formula(example, claim, truths, edits) for claim in example.formula_claims]
+    found = [numbering for numbering in numberings(example, truths) if not numbering.consistent]
+    if len(found) == 1:
+        judged = [
+            replace(j, numbering=str(found[0])) if j.verdict == Verdict.WRONG and j.claim.id in found[0].claims else j
+            for j in judged
+        ]
+    return tuple(judged)
 
 
 def judge_formula(
@@ -160,7 +113,10 @@ def judge_formula(
         >>> str(judged.verdict), judged.exact, judged.edits[0].mistake, judged.edits[0].formula
         ('wrong', '(a - y)*a*(1 - a)*x', 'wrong-variable', '(a - y)*a*(1 - a)*x')
     """
-    truths = truths or Truths(example)
+    return replace(_judged(example, claim, truths or Truths(example), edits), sizes=_sizes(example, claim))
+
+
+def _judged(example: Example, claim: FormulaClaim, truths: Truths, edits: bool) -> FormulaJudgement:
     by_of: dict[str, list[str]] = {}
     for entry in claim.entries:
         if entry.side.by is not None:
@@ -202,6 +158,11 @@ def judge_formula(
         "; ".join(hows),
         condition="; ".join(conditions),
     )
+
+
+def _sizes(example: Example, claim: FormulaClaim) -> str:
+    shapes = {name: np.shape(np.asarray(example.names[name], dtype=object)) for name in related(example.names, claim)}
+    return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items() if shape)
 
 
 def _decide(claim: FormulaClaim, entry: Entry, true: Expr, truths: Truths) -> Identity:

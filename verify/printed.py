@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from verify import formula
-from verify.expr import Expr, Var
+from verify.expr import Expr, Var, variables
 from verify.formula import FormulaError, Value, nearest
 
 MAX_CLAIMED = 400
@@ -155,6 +155,20 @@ def entries(
         if len(made) > MAX_CLAIMED:
             raise FormulaError(f"{side} has more than {MAX_CLAIMED} entries")
     return tuple(made)
+
+
+def base_name(name: str) -> str:
+    """The array's name of an entry's."""
+    return name.split("[")[0]
+
+
+def related(names: Iterable[str], claim: FormulaClaim) -> tuple[str, ...]:
+    """The names that a claim mentions, in the order of ``names``."""
+    used = {base_name(name) for name in (claim.side.of, claim.side.by) if name}
+    for entry in claim.entries:
+        for name in variables(entry.printed):
+            used.update(map(base_name, name[1:].split("/d") if "/" in name else [name]))
+    return tuple(name for name in names if name in used)
 
 
 def free_indices(side: Side) -> tuple[str, ...]:
