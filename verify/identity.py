@@ -76,6 +76,14 @@ def compare(left: Expr, right: Expr, setting: Setting) -> Identity:
     return proof
 
 
+def _suspicious(left: Expr, right: Expr, names: tuple[str, ...], setting: Setting) -> bool:
+    for point in itertools.islice(points(names, setting.domains), 6):
+        values = Values(point, setting)
+        if differ(values.machine(left), values.machine(right)):
+            return True
+    return False
+
+
 def prove(left: Expr, right: Expr, setting: Setting) -> Identity:
     """Try to prove ``left == right``; never :attr:`Answer.WRONG`."""
     bits = [name for name in setting.free(left, right) if setting.domains.get(name) == Domain.BIT]

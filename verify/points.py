@@ -198,14 +198,6 @@ def differ(left: float | None, right: float | None) -> bool:
     return left is not None and right is not None and abs(left - right) > 1e-7 * (1 + abs(left) + abs(right))
 
 
-def _suspicious(left: Expr, right: Expr, names: tuple[str, ...], setting: Setting) -> bool:
-    for point in itertools.islice(points(names, setting.domains), 6):
-        values = Values(point, setting)
-        if differ(values.machine(left), values.machine(right)):
-            return True
-    return False
-
-
 def find_witness(left: Expr, right: Expr, names: tuple[str, ...], setting: Setting) -> Witness | None:
     """A point where the enclosures of the two sides do not meet, the first where both are of readable size if any."""
     found: Witness | None = None
