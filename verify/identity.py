@@ -19,7 +19,7 @@ from typing import Any
 
 from verify.algebra.normal import PIECEWISE, Domain, Key, NeedSign, NoValue, Ratio, TooLarge, Workspace
 from verify.expr import Call, Expr, children, variables
-from verify.points import MAX_BITS, WITNESS_BITS, Setting, Values, Witness, find_witness, points
+from verify.points import MAX_BITS, WITNESS_BITS, Setting, Values, Witness, differ, find_witness, points
 
 MAX_KINKS = 6
 
