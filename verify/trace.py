@@ -188,6 +188,8 @@ def _where(equation: Any) -> str:
     from jax._src import source_info_util  # no public way to an equation's source line exists
 
     text = str(source_info_util.summarize(equation.source_info))
+    if text.startswith(os.path.dirname(__file__) + os.sep):  # the line of this package that called the function
+        return ""
     head, _, rest = text.rpartition("/")
     return rest if head else text
 
@@ -259,25 +261,47 @@ def trace(f: Callable[..., Any], *args: Any) -> Program:
     return build(jax.make_jaxpr(f)(*args))
 
 
-def trace_vjp(f: Callable[..., Any], primals: Sequence[Any], cotangents: Sequence[Any]) -> Program:
-    """The program of ``jax.vjp``: inputs are the primals, then the cotangents; outputs are the primals' cotangents.
+def _only(f: Callable[..., Any], values: Sequence[Any], chosen: Sequence[int]) -> Callable[..., Any]:
+    """``f`` as a function of some of its arguments, the others held at ``values``."""
+
+    def restricted(*some: Any) -> Any:
+        full = list(values)
+        for position, value in zip(chosen, some, strict=True):
+            full[position] = value
+        return f(*full)
+
+    return restricted
+
+
+def trace_vjp(
+    f: Callable[..., Any], primals: Sequence[Any], cotangents: Sequence[Any], chosen: Sequence[int] | None = None
+) -> Program:
+    """The program of ``jax.vjp``: inputs are the primals, then the cotangents; outputs the chosen primals' cotangents.
 
     Args:
         f: takes ``*primals`` (floating arrays) and returns a tuple of floating arrays.
+        primals, cotangents: arrays or their types.
+        chosen: positions to differentiate with respect to (all by default).
     """
     count = len(primals)
+    wanted = range(count) if chosen is None else chosen
 
     def pullback(*values: Any) -> Any:
-        return jax.vjp(f, *values[:count])[1](tuple(values[count:]))
+        restricted = _only(f, values[:count], wanted)
+        return jax.vjp(restricted, *[values[i] for i in wanted])[1](tuple(values[count:]))
 
     return trace(pullback, *primals, *cotangents)
 
 
-def trace_jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Program:
-    """The program of ``jax.jvp``: inputs are the primals, then the tangents; outputs are the tangents of the result."""
+def trace_jvp(
+    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], chosen: Sequence[int] | None = None
+) -> Program:
+    """The program of ``jax.jvp``: inputs are the primals, then the chosen ones' tangents; outputs the result's."""
     count = len(primals)
+    wanted = range(count) if chosen is None else chosen
 
     def pushforward(*values: Any) -> Any:
-        return jax.jvp(f, tuple(values[:count]), tuple(values[count:]))[1]
+        restricted = _only(f, values[:count], wanted)
+        return jax.jvp(restricted, tuple(values[i] for i in wanted), tuple(values[count:]))[1]
 
     return trace(pushforward, *primals, *tangents)

@@ -22,8 +22,8 @@ sin^2 + cos^2 = 1, tan = sin/cos; oddness. log means log |x|, which agrees with 
 
 **Roots.** r = sqrt(v) must satisfy r r = v, and half of all v have no root in the field. Where a program's v flows into
 a root (:mod:`verify.trace` marks it) the *value v is replaced by w^60*, w an oracle of v, wherever v is used: the
-program becomes one of a family, v + epsilon for arbitrary epsilon, whose derivatives are unchanged. An identity of the family
-holds for epsilon = 0, so equality is still a proof; sqrt(v) = w^30, cbrt(v) = w^20.
+program becomes one of a family, v + epsilon for arbitrary epsilon, whose derivatives are unchanged. An identity of the
+family holds for epsilon = 0, so equality is still a proof; sqrt(v) = w^30, cbrt(v) = w^20.
 
 Not equal is no proof of the contrary: a relation between transcendental functions may be missing above. See
 :mod:`verify.prove` for what is done then.
@@ -216,7 +216,7 @@ class Field:
         self.f = Functions(self)
         self._keys: dict[str, int] = {}
         self._exp_answers, self._log_answers = _Answers(), _Answers()
-        self._constants: dict[tuple[str, str], int] = {}
+        self._square_roots: dict[int, FieldArray] = {}
         self._replaced: dict[int, list[tuple[Residues, Residues]]] = {}
 
     # -- making arrays ------------------------------------------------------------------------------------------
@@ -263,7 +263,12 @@ class Field:
         factor = modular.residue(reading.factor)
         if not reading.constant:
             return factor, reading.factor
-        return factor * self._irrational(reading.constant) % P, None
+        value = factor * self._irrational(reading.constant) % P
+        if reading.constant in ("pi", "1/pi"):
+            root = self.f.sqrt(self.pi())
+            rational = self.power(self.lift(reading.factor), Fraction(1, 2))
+            self._square_roots[value] = rational * (root if reading.constant == "pi" else 1 / root)
+        return value, None
 
     def _irrational(self, name: str) -> int:
         f, one = self.f, self.lift(1)
@@ -524,7 +529,10 @@ class Field:
             result = answer * self.power(x, Fraction(whole)) if whole else answer
             result.sample = sample
             return result
-        if x.root is None and x.rational is not None and (exact := self._rational_root(x, part)) is not None:
+        known = self._known_square_root(x) if part == Fraction(1, 2) else None
+        if known is not None:
+            result = known * self.power(x, Fraction(whole))
+        elif x.root is None and x.rational is not None and (exact := self._rational_root(x, part)) is not None:
             result = exact * self.power(x, Fraction(whole))
         else:
             w = x.root
@@ -535,6 +543,13 @@ class Field:
         result.sample = sample
         result._logarithm = lambda: self.log(x).scaled(exponent)
         return result
+
+    def _known_square_root(self, x: FieldArray) -> FieldArray | None:
+        """Of a literal that was read as a multiple of pi."""
+        if x.value.size == 0 or not (x.value == x.value.flat[0]).all():
+            return None
+        root = self._square_roots.get(int(x.value.flat[0]))
+        return None if root is None else self.rearrange(lambda v: np.broadcast_to(v, x.shape), root)
 
     def _rational_root(self, x: FieldArray, part: Fraction) -> FieldArray | None:
         """Square roots of known numbers that have one in the field."""

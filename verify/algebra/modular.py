@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Residues])
 
 
 def _wrapping(function: _Function) -> _Function:
-    return cast(_Function, np.errstate(over="ignore")(function))
+    return np.errstate(over="ignore")(function)
 
 
 P = (1 << 61) - 1
@@ -42,7 +42,7 @@ def reduce(x: Residues) -> Residues:
 def add(x: Residues, y: Residues) -> Residues:
     """x + y."""
     s = x + y
-    return np.minimum(s, s - _P)  # s - p wraps to a huge number exactly where s < p
+    return np.asarray(np.minimum(s, s - _P))  # s - p wraps to a huge number exactly where s < p
 
 
 @_wrapping
@@ -55,7 +55,7 @@ def neg(x: Residues) -> Residues:
 def sub(x: Residues, y: Residues) -> Residues:
     """x - y."""
     d = x - y
-    return np.minimum(d, d + _P)  # d wraps to a huge number exactly where x < y
+    return np.asarray(np.minimum(d, d + _P))  # d wraps to a huge number exactly where x < y
 
 
 @_wrapping
@@ -67,7 +67,7 @@ def mul(x: Residues, y: Residues) -> Residues:
     # middle * 2^32 = (middle >> 29) * 2^61 + (middle & (2^29 - 1)) * 2^32
     total = ((a * c) << _3) + (middle >> _29) + ((middle & _LOW29) << _32) + (low & _P) + (low >> _61)
     total = (total & _P) + (total >> _61)
-    return np.minimum(total, total - _P)
+    return np.asarray(np.minimum(total, total - _P))
 
 
 def power(x: Residues, exponent: int | Residues) -> Residues:
