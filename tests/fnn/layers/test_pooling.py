@@ -1,0 +1,57 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fnn import InputError, average_pool, max_pool
+
+
+def pooled(layer, x):
+    return layer.apply({}, {}, jnp.asarray(x, jnp.float32))[0]
+
+
+def image(rows):
+    return np.array(rows, np.float32)[None, :, :, None]
+
+
+X = image([[1, 5, 2], [4, 3, 9], [8, 7, 6]])
+
+
+def test_values_by_hand():
+    np.testing.assert_array_equal(pooled(max_pool(), X), image([[5]]))  # what does not fill a window is left out
+    np.testing.assert_array_equal(pooled(average_pool(), X), image([[3.25]]))
+    np.testing.assert_array_equal(pooled(max_pool(stride=1), X), image([[5, 9], [8, 9]]))
+    np.testing.assert_array_equal(pooled(average_pool(stride=1), X), image([[3.25, 4.75], [5.5, 6.25]]))
+
+
+def test_padding_neither_wins_nor_counts():
+    np.testing.assert_array_equal(pooled(max_pool(padding="same"), -X), image([[-1, -2], [-7, -6]]))
+    np.testing.assert_array_equal(pooled(average_pool(padding="same"), X), image([[3.25, 5.5], [7.5, 6]]))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("taps", [(2, 3), (3, 2), (4, 4)])
+def test_blocks_equal_the_sliding_window(taps, padding):
+    x = np.random.default_rng(0).normal(size=(2, 7, 9, 3)).astype(np.float32)
+    slid = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, *taps, 1), (1, *taps, 1), padding.upper())
+    np.testing.assert_array_equal(pooled(max_pool(taps, padding=padding), x), slid)
+
+
+def test_gradient_at_a_tie_is_shared_among_the_largest():
+    slope = jax.grad(lambda x: pooled(max_pool(), x).sum())(jnp.ones((1, 2, 2, 1)))
+    np.testing.assert_array_equal(slope, np.full((1, 2, 2, 1), 0.25))
+
+
+@pytest.mark.parametrize("make", [max_pool, average_pool])
+def test_unfit_arguments_and_input(make):
+    name = make.__name__
+    with pytest.raises(InputError, match=rf"^{name}: expected window >= 1, got window == \(2, 0\)$"):
+        make((2, 0))
+    with pytest.raises(InputError, match=rf"^{name}: expected at least one axis in window"):
+        make(())
+    with pytest.raises(InputError, match=rf"^{name}: expected padding"):
+        make((2, 2), padding="full")
+    with pytest.raises(InputError, match=rf"^{name}: expected x of shape \(batch, 2 spatial axes, channels\), got"):
+        pooled(make(), np.ones((4, 4)))
+    with pytest.raises(InputError, match=rf"^{name}: expected spatial axes of at least \(2, 2\) \(the window\), got"):
+        pooled(make(), np.ones((1, 1, 4, 1)))
