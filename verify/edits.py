@@ -26,7 +26,7 @@ from verify.rewriting import as_text, call, entry_of, everywhere, terms, transpo
 from verify.truths import Truths
 
 MAX_CANDIDATES = 4_000
-MAX_PAIRS = 3_000
+MAX_PAIRS = 1_000
 MAX_REPORTED = 5
 MAX_PATHS = 64
 

@@ -21,7 +21,7 @@ import numpy as np
 from verify import figures, formula, printed
 from verify.algebra.normal import Domain
 from verify.claims import Claim, Example, ExampleError, Formula, Given, Learning, Renumber, Symbol, What
-from verify.expr import Call, Expr, Num, Var, children
+from verify.expr import Call, Expr, Num, Power, Sum, Var, children
 from verify.formula import FormulaError, Value, nearest
 from verify.printed import FormulaClaim
 
@@ -42,6 +42,7 @@ __all__ = [
 MAX_BYTES = 1_000_000
 MAX_SCALARS = 10_000
 MAX_STEPS = 100_000
+MAX_DEGREE = 2_000
 
 _NAME = r"[A-Za-z_]\w{0,40}"
 _ENTRY = rf"{_NAME}(?:\[\d{{1,4}}(?:,\d{{1,4}})?\])?"
@@ -112,6 +113,7 @@ class _Reader:
         self.given: list[Given] = []
         self.symbols: list[Symbol] = []
         self.formulas: list[Formula] = []
+        self.degrees: dict[str, int] = {}
 
     def fail(self, where: str, why: str) -> ExampleError:
         return ExampleError(f"{self.origin}: {where}: {why}")
@@ -230,16 +232,24 @@ class _Reader:
             raise self.fail(where, f"expected a formula as a string, got {line!r}")
         value = self.parse(line, where)
         if isinstance(value, Expr):
+            self.limit_degree(name, value, where)
             self.formulas.append(Formula(name, value, line))
             self.names[name] = Var(name)
         else:
             named = np.empty(value.shape, dtype=object)
             for index, expr in np.ndenumerate(value):
                 entry = f"{name}[{','.join(str(i + 1) for i in index)}]"
+                self.limit_degree(entry, expr, where)
                 self.formulas.append(Formula(entry, expr, line))
                 named[index] = Var(entry)
             self.names[name] = named
         self.limit_size()
+
+    def limit_degree(self, name: str, expr: Expr, where: str) -> None:
+        """Refuse powers of powers of powers, whose exact values fill the memory."""
+        self.degrees[name] = degree = _degree(expr, self.degrees)
+        if degree > MAX_DEGREE:
+            raise self.fail(where, f"a power of degree {degree}; at most {MAX_DEGREE} is computed")
 
     def parse(self, line: str, where: str) -> Value:
         try:
@@ -334,6 +344,8 @@ class _Reader:
                 line = self.text(table, "formula", where)
             ends = self.ends(between, where)
             entries = printed.entries(side, line or side.of, self.names)
+            for entry in entries:
+                self.limit_degree("", entry.printed, where)
         except FormulaError as error:
             raise self.fail(where, str(error)) from None
         if side.after and not {entry.side.of for entry in entries} <= set(learning.parameters if learning else ()):
@@ -418,6 +430,19 @@ class _Reader:
 def _unknown(expr: Expr) -> bool:
     """Whether the expression calls the unknown function."""
     return (isinstance(expr, Call) and expr.function in ("phi", "dphi")) or any(map(_unknown, children(expr)))
+
+
+def _degree(expr: Expr, known: Mapping[str, int]) -> int:
+    """The degree in the givens, numbers counted too: how far the digits of an exact value can grow."""
+    match expr:
+        case Var(name):
+            return known.get(name, 1)
+        case Sum(terms):
+            return max(_degree(term, known) for term in terms)
+        case Power(base, exponent):
+            return abs(exponent) * _degree(base, known)
+    operands = children(expr)
+    return sum(_degree(operand, known) for operand in operands) if operands else 1
 
 
 def _id(slide: str, what: str) -> str:

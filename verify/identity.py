@@ -103,8 +103,11 @@ def prove(left: Expr, right: Expr, setting: Setting) -> Identity:
         if keep in seen:
             continue
         seen.add(keep)
-        difference = setting.expand(left, keep) - setting.expand(right, keep)
-        found = _in_cases(difference, setting.domains)
+        try:
+            difference = setting.expand(left, keep) - setting.expand(right, keep)
+            found = _in_cases(difference, setting.domains)
+        except RecursionError:
+            found = Identity(Answer.INCONCLUSIVE, "the formulas are nested too deeply")
         if found.answer == Answer.PROVED:
             return found
         reason = found

@@ -48,13 +48,14 @@ class Setting:
     def expand(self, expr: Expr, keep: frozenset[str] = frozenset()) -> Expr:
         """Every defined name replaced by what it stands for, and every constant by its number, but for those kept."""
         known: dict[str, Expr] = {name: Num(value) for name, value in self.constants.items()}
-        needed = self._needed(expr, keep)
+        needed = self.needed(expr, keep)
         for name, definition in self.definitions.items():
             if name in needed:
                 known[name] = substitute(definition, known)
         return substitute(expr, known)
 
-    def _needed(self, expr: Expr, keep: frozenset[str]) -> set[str]:
+    def needed(self, expr: Expr, keep: frozenset[str] = frozenset()) -> set[str]:
+        """The defined names that the expression rests on, those behind kept names left out."""
         needed: set[str] = set()
         waiting = [expr]
         while waiting:
@@ -68,7 +69,7 @@ class Setting:
         """The free names that the expressions depend on, in the order of ``domains``, then of first use."""
         used: dict[str, None] = {}
         for expr in exprs:
-            for name in self._needed(expr, frozenset()):
+            for name in self.needed(expr):
                 used.update(dict.fromkeys(variables(self.definitions[name])))
             used.update(dict.fromkeys(variables(expr)))
         known = [name for name in self.domains if name in used]
@@ -104,7 +105,7 @@ class Values:
 
     def __init__(self, point: Mapping[str, Fraction], setting: Setting) -> None:
         self._start = {**setting.constants, **point}
-        self._definitions = setting.definitions
+        self._setting = setting
         self._known: dict[tuple[str, int], dict[str, Any]] = {}
 
     def value(self, expr: Expr, algebra: Algebra, bits: int = 0) -> Any:
@@ -121,8 +122,7 @@ class Values:
                     return algebra.number(number)
                 case Var(name):
                     if name not in known:
-                        start = self._start.get(name)
-                        known[name] = walk(self._definitions[name]) if start is None else algebra.number(start)
+                        known[name] = algebra.number(self._start[name])
                     return known[name]
                 case Sum(terms):
                     result = walk(terms[0])
@@ -142,6 +142,11 @@ class Values:
                     return algebra.functions[function](*map(walk, args))
             raise TypeError(f"value: not an expression: {node!r}")
 
+        if not known.keys() >= set(variables(expr)):
+            needed = self._setting.needed(expr)
+            for name, definition in self._setting.definitions.items():  # in order, so that no chain recurses
+                if name in needed and name not in known:
+                    known[name] = walk(definition)
         return walk(expr)
 
     def enclosure(self, expr: Expr, bits: int) -> Interval | None:
