@@ -134,7 +134,7 @@ def unchecked(folder: Path = UNCHECKED) -> tuple[Deck, ...]:
 def counts(rows: Iterable[Row]) -> Mapping[str, int]:
     """How many rows there are of each verdict, the verdicts in the order of :class:`verify.figures.Verdict`."""
     found = Counter(row.verdict for row in rows)
-    known = [str(verdict) for verdict in Verdict] + [f"{verdict}, as transcribed" for verdict in Verdict]
+    known = [f"{verdict}{qualified}" for qualified in ("", ", as transcribed", ", as an answer") for verdict in Verdict]
     return {verdict: found[verdict] for verdict in [*known, NOT_CHECKED] if found[verdict]}
 
 
@@ -162,7 +162,8 @@ def to_markdown(rows: Sequence[Row], decks: Sequence[Deck] | None = None) -> str
         "",
         "A formula is *right* only if it is proved for all values of its names, for arrays at the sizes that its file",
         "states, and *wrong* only with a counterexample; *as transcribed* means that the conversion of the deck to",
-        "text may have changed it. Proofs of the general formulas for every size are made in `verify.indexed`.",
+        "text may have changed it; *as an answer*, that the deck asks for the formula or says it in words, and does not",
+        "print it. Proofs of the general formulas for every size are made in `verify.indexed`.",
         "",
         f"In all: {_counted(rows)}.",
         "",
@@ -183,7 +184,9 @@ def to_markdown(rows: Sequence[Row], decks: Sequence[Deck] | None = None) -> str
 def _row(example: Example, judgement: Judged) -> Row:
     claim = judgement.claim
     text = claim.text if isinstance(claim, FormulaClaim) else f"{claim.what} = {claim.printed.text}"
-    verdict = str(judgement.verdict) + (", as transcribed" if claim.transcribed else "")
+    answer = isinstance(claim, FormulaClaim) and claim.answer
+    qualified = ", as transcribed" if claim.transcribed else ", as an answer" if answer else ""
+    verdict = str(judgement.verdict) + qualified
     return Row(deck_number(example), claim.slide, text, verdict, claim.note, claim.id)
 
 

@@ -51,7 +51,7 @@ _KEYS = {
     "file": ("id", "title", "source", "note", "given", "symbols", "compute", "learn", "claims", "renumber"),
     "learn": ("loss", "rate", "parameters", "rule"),
     "claim": ("id", "slide", "what", "printed", "expected", "note", "working", "transcribed"),
-    "formula claim": ("id", "slide", "what", "formula", "between", "expected", "note", "transcribed"),
+    "formula claim": ("id", "slide", "what", "formula", "between", "expected", "note", "transcribed", "answer"),
     "symbol": ("shape", "domain"),
     "renumber": ("families", "claims"),
 }
@@ -361,6 +361,7 @@ class _Reader:
             expected=self.expected(table, where, _FORMULA_VERDICTS),
             note=self.text(table, "note", where, ""),
             transcribed=self.flag(table, "transcribed", where),
+            answer=self.flag(table, "answer", where),
         )
 
     def ends(self, between: list[object] | None, where: str) -> tuple[Expr, Expr] | None:

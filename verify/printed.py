@@ -71,6 +71,8 @@ class FormulaClaim:
         expected: the recorded verdict; compared, never used.
         note: for the reader.
         transcribed: whether the conversion of the deck to text may have changed the formula.
+        answer: whether the formula is not printed, but answers a question of the deck or puts a statement of it in
+            symbols.
     """
 
     id: str
@@ -82,6 +84,7 @@ class FormulaClaim:
     expected: str | None = None
     note: str = ""
     transcribed: bool = False
+    answer: bool = False
 
     @property
     def what(self) -> Side:
