@@ -85,7 +85,9 @@ def make_step(objective: Objective, optimizer: optax.GradientTransformation) -> 
     def step(train_state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
         params, state, opt_state, key, count = train_state
         (loss, (state, metrics)), grads = value_and_grad(params, state, batch, jax.random.fold_in(key, count))
-        updates, opt_state = optimizer.update(grads, opt_state, params)
+        # Optax lets its integer step count become a float; a caller who forbids that means code of their own.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, opt_state = optimizer.update(grads, opt_state, params)
         params = optax.apply_updates(params, updates)
         return TrainState(params, state, opt_state, key, count + 1), {"loss": loss, **metrics}
 
