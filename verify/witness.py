@@ -177,7 +177,7 @@ NOTICEABLE = 1e-11
 
 
 def find(statement: Statement, sample: Sample, hold_stopped: bool) -> tuple[int, tuple[int, ...]] | None:
-    """A target and an entry of it where the sides differ at the sample (by floats; by balls where those are too coarse)."""
+    """A target and an entry of it where the sides differ at the sample (by floats; by balls where too coarse)."""
     measure = _Measure(statement, sample, hold_stopped)
 
     def by_floats(weights: Sequence[Reals | None]) -> bool:

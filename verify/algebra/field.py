@@ -552,13 +552,25 @@ class Field:
         return None if root is None else self.rearrange(lambda v: np.broadcast_to(v, x.shape), root)
 
     def _rational_root(self, x: FieldArray, part: Fraction) -> FieldArray | None:
-        """Square roots of known numbers that have one in the field."""
-        if part != Fraction(1, 2) or x.value.size == 0 or not x.rational:
+        """The square root of a known positive number, prime by prime, so that sqrt(2) sqrt(3) = sqrt(6).
+
+        A prime without a root in the field has an oracle's answer for one (its square is then not the prime).
+        """
+        if part != Fraction(1, 2) or x.value.size == 0 or x.rational is None or x.rational <= 0:
             return None
-        root = modular.square_root(int(x.value.flat[0]))
-        if root is None:
-            return None
-        return FieldArray(self, np.full(x.shape, root, np.uint64), np.sqrt(x.sample), ZERO)
+        root = 1
+        for number, sign in ((x.rational.numerator, 1), (x.rational.denominator, -1)):
+            factors = _factors(number)
+            if factors is None:
+                return None
+            for prime, count in factors.items():
+                root = root * pow(prime, sign * (count // 2), P) % P
+                if count % 2:
+                    known = modular.square_root(prime)
+                    if known is None:
+                        known = int(self._oracle("root of a prime", np.array(prime, np.uint64)))
+                    root = root * pow(known, sign, P) % P
+        return FieldArray(self, np.full(x.shape, root, np.uint64), np.sqrt(x.sample), ONE)
 
     def general_power(self, x: FieldArray, y: FieldArray) -> FieldArray:
         result = self.exp(y * self.log(x))
@@ -665,6 +677,22 @@ class Field:
         """The probability that a difference of this degree, not identically zero, vanished in this trial."""
         bound = difference.numerator + self.ledger.collisions() + self.ledger.denominator(difference)
         return min(1.0, bound / P)
+
+
+def _factors(number: int) -> dict[int, int] | None:
+    """Prime factors, where trial division finds them soon."""
+    factors: dict[int, int] = {}
+    prime = 2
+    while prime * prime <= number:
+        if prime > 10_000:
+            return None
+        while number % prime == 0:
+            factors[prime] = factors.get(prime, 0) + 1
+            number //= prime
+        prime += 1
+    if number > 1:
+        factors[number] = 1
+    return factors
 
 
 def _add_exponents(h: Residues, k: Residues) -> Residues:

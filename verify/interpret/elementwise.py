@@ -167,6 +167,11 @@ def _exp_neg_sq(call: Call, x: Any) -> Any:
     return call.algebra.function("exp", -(x * x))
 
 
+def _log2(call: Call, x: Any) -> Any:
+    two = call.algebra.constant(np.array(2))
+    return call.algebra.function("log", x) / call.algebra.function("log", two)
+
+
 def _atan2(call: Call, y: Any, x: Any) -> Any:
     principal, pi = call.algebra.function("atan", y / x), call.algebra.pi()
     zero = call.zero()
@@ -242,6 +247,7 @@ HANDLERS: dict[str, Handler] = {
     "one_minus_square": _one_minus_square,
     "polynomial": _polynomial,
     "exp_neg_sq": _exp_neg_sq,
+    "log2": _log2,
     "atan2": _atan2,
     "is_finite": _is_finite,
     "floor": _round,
@@ -252,6 +258,9 @@ HANDLERS: dict[str, Handler] = {
     "copy": _same,
     "copy_p": _same,
     "reduce_precision": _same,
+    "name": _same,
+    "sharding_constraint": _same,
+    "layout_constraint": _same,
     "stop_gradient": _stop,
     "optimization_barrier": _barrier,
 }

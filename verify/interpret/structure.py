@@ -83,6 +83,26 @@ def _split(call: Call, x: Any) -> list[Any]:
     return parts
 
 
+def _stack(call: Call, *xs: Any) -> Any:
+    return call.rearrange(lambda *vs: np.stack(vs, axis=call.params["axis"]), *xs)
+
+
+def _unstack(call: Call, x: Any) -> list[Any]:
+    axis = call.params["axis"]
+    count = call.in_types[0].shape[axis]
+    return [call.rearrange(lambda v, i=i: np.take(v, i, axis=axis), x) for i in range(count)]
+
+
+def _tile(call: Call, x: Any) -> Any:
+    return call.rearrange(lambda v: np.tile(v, call.params["reps"]), x)
+
+
+def _zeros_like(call: Call, x: Any) -> Any:
+    if call.floating:
+        return call.algebra.constant(np.zeros(call.out_shape, np.int64))
+    return np.zeros(call.out_shape, call.out_types[0].dtype)
+
+
 def _iota(call: Call, *_: Any) -> Any:
     shape, axis = call.out_shape, call.params["dimension"]
     lifted = [1] * len(shape)
@@ -127,6 +147,10 @@ HANDLERS: dict[str, Handler] = {
     "concatenate": _concatenate,
     "pad": _pad,
     "split": _split,
+    "stack": _stack,
+    "unstack": _unstack,
+    "tile": _tile,
+    "zeros_like": _zeros_like,
     "iota": _iota,
     "dynamic_slice": _dynamic_slice,
     "dynamic_update_slice": _dynamic_update_slice,
