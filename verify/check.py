@@ -10,6 +10,7 @@ from verify.context import Context, contexts
 from verify.derivation import Derivation
 from verify.diagnose import Diagnosis, diagnose
 from verify.example import Example, load
+from verify.formulas import FormulaJudgement
 from verify.judge import Judgement, judge
 
 
@@ -27,13 +28,17 @@ class Checked:
 
     example: Example
     derivation: Derivation
-    judgements: tuple[Judgement, ...]
+    judgements: tuple[Judgement | FormulaJudgement, ...]
     contexts: Mapping[str, Context]
     diagnoses: Mapping[str, tuple[Diagnosis, ...]]
 
     @property
     def figures(self) -> tuple[Judgement, ...]:
         return tuple(j for j in self.judgements if isinstance(j, Judgement))
+
+    @property
+    def formulas(self) -> tuple[FormulaJudgement, ...]:
+        return tuple(j for j in self.judgements if isinstance(j, FormulaJudgement))
 
 
 def check(example: Example | Path, *, routes: bool = True) -> Checked:

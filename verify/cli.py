@@ -69,13 +69,18 @@ def run(options: argparse.Namespace) -> int:
 def check_all(files: Sequence[Path]) -> list[Checked]:
     """Check every file, with progress on stderr where that is a terminal."""
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
     from verify.check import check
 
     console = Console(stderr=True)
-    shown = track(files, "checking", console=console, transient=True, disable=not console.is_terminal)
-    return [check(file) for file in shown]
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("checking", total=len(files))
+        checked = []
+        for file in files:
+            checked.append(check(file))
+            progress.advance(task)
+    return checked
 
 
 def explain(checked: Sequence[Checked], wanted: str) -> int:

@@ -23,7 +23,16 @@ from verify.example import Claim, Given, What
 from verify.expr import Expr, Num, rewrites
 from verify.figures import Figure, Interval, Verdict
 from verify.judge import Judgement
-from verify.mistakes import Edit, add_factors, all_edits, drop_factors, drop_terms, flip_signs, multiply_terms, sequential
+from verify.mistakes import (
+    Edit,
+    add_factors,
+    all_edits,
+    drop_factors,
+    drop_terms,
+    flip_signs,
+    multiply_terms,
+    sequential,
+)
 from verify.rounding import round_half_away, rounded
 from verify.routes import Balls, quantity
 from verify.scalars import FLOAT, Undecided
@@ -121,7 +130,9 @@ class _Search:
         return [
             c
             for c in self.wrong
-            if not any(d.edits for d in self.found.get(c.id, ())) and self.contexts[c.id].root in (None, c.id) and self.verdict(c) == Verdict.WRONG
+            if not any(d.edits for d in self.found.get(c.id, ()))
+            and self.contexts[c.id].root in (None, c.id)
+            and self.verdict(c) == Verdict.WRONG
         ]
 
     def verdict(self, claim: Claim) -> Verdict:
@@ -335,9 +346,11 @@ def _roundings(search: _Search, base: Hypothesis) -> None:
 def _explains_rounded(claim: Claim, values: Mapping[What, Fraction], places: int) -> bool:
     """Whether the printed digits are those of the value, as the last step gives it or rounded like all others."""
     value = values.get(claim.what)
-    return value is not None and (
-        _explains(claim.printed, value) or round_half_away(value, places) == claim.printed.value
-    )
+    if value is None:
+        return False
+    if round_half_away(value, places) == claim.printed.value:
+        return True
+    return figures.judge(claim.printed, lambda bits: (value, value)) in (Verdict.RIGHT, Verdict.TRUNCATED)
 
 
 def _explains(printed: Figure, value: Fraction) -> bool:
@@ -456,7 +469,10 @@ def _behind(search: _Search, claim: Claim, value: Fraction) -> Diagnosis | None:
         return None
     aside = replace(claim, printed=figures.read(text), working="")
     inner = _Search(
-        search.derivation, [replace(judgement, claim=aside)], {claim.id: Context(None, (), claim.id)}, _edits=search._edits
+        search.derivation,
+        [replace(judgement, claim=aside)],
+        {claim.id: Context(None, (), claim.id)},
+        _edits=search._edits,
     )
     root = Hypothesis(search.derivation)
     _singles(inner, root, inner.wrong)
@@ -494,7 +510,9 @@ def _near(printed: Figure, array: Array) -> list[tuple[int, ...]]:
         return [tuple(map(int, index)) for index in np.argwhere(np.abs(array - value) <= slack)]
 
 
-def _verify(search: _Search, hypotheses: Iterable[Hypothesis], claims: Sequence[Claim], arrays: Sequence[Array]) -> None:
+def _verify(
+    search: _Search, hypotheses: Iterable[Hypothesis], claims: Sequence[Claim], arrays: Sequence[Array]
+) -> None:
     """Keep the hypotheses that give the printed digits of some claim, with all the claims that they explain."""
     for hypothesis in islice(hypotheses, MAX_HITS):
         key = tuple(edit.detail for edit in hypothesis.edits)

@@ -9,6 +9,7 @@ from typing import Any
 from verify.check import Checked
 from verify.context import Context
 from verify.diagnose import Diagnosis
+from verify.formulas import FormulaJudgement
 from verify.judge import Judgement
 
 NO_CONTEXT = Context(None, (), None)
@@ -30,14 +31,20 @@ def document(checked: Sequence[Checked]) -> dict[str, Any]:
     }
 
 
-def claim(checked: Checked, judgement: Judgement) -> dict[str, Any]:
-    """One judged figure as plain data."""
+def claim(checked: Checked, judgement: Judgement | FormulaJudgement) -> dict[str, Any]:
+    """One judged claim as plain data; figures and formulas have the same first keys."""
+    return formula(judgement) if isinstance(judgement, FormulaJudgement) else figure(checked, judgement)
+
+
+def figure(checked: Checked, judgement: Judgement) -> dict[str, Any]:
+    """One judged figure."""
     printed = judgement.claim
     context = checked.contexts.get(printed.id, NO_CONTEXT)
     agreement = judgement.agreement
     return {
         "id": printed.id,
         "slide": printed.slide,
+        "kind": "figure",
         "what": str(printed.what),
         "printed": printed.printed.text,
         "verdict": str(judgement.verdict),
@@ -50,6 +57,46 @@ def claim(checked: Checked, judgement: Judgement) -> dict[str, Any]:
         if agreement is None
         else {"balls": judgement.exact, "sympy": agreement.sympy, "jax": agreement.jax, "agree": agreement.agree},
         "reason": judgement.reason or None,
+        "note": printed.note or None,
+    }
+
+
+def formula(judgement: FormulaJudgement) -> dict[str, Any]:
+    """One judged formula: ``exact`` is the true formula, each edit makes the printed one right."""
+    printed, witness = judgement.claim, judgement.counterexample
+    return {
+        "id": printed.id,
+        "slide": printed.slide,
+        "kind": "formula",
+        "what": str(printed.side),
+        "printed": printed.formula or printed.text,
+        "verdict": str(judgement.verdict),
+        "exact": judgement.exact,
+        "expected": printed.expected,
+        "transcribed": printed.transcribed,
+        "proof": judgement.proof,
+        "condition": judgement.condition or None,
+        "counterexample": None
+        if witness is None
+        else {
+            "entry": witness.entry,
+            "point": dict(witness.point),
+            "printed": witness.printed,
+            "exact": witness.exact,
+            "note": witness.note or None,
+        },
+        "diagnoses": [
+            {
+                "mistake": edit.mistake,
+                "detail": edit.detail,
+                "value": f"{edit.side} = {edit.formula}",
+                "explains": [printed.id],
+            }
+            for edit in judgement.edits
+        ],
+        "follows": None,
+        "root": None,
+        "note": printed.note or None,
     }
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 
 from verify import figures
 from verify.check import Checked
 from verify.derivation import Derivation, Kind
-from verify.diagnose import Diagnosis
+from verify.diagnose import Diagnosis, ties
 from verify.example import What
 from verify.expr import show
 from verify.figures import Verdict
+from verify.formulas import FormulaJudgement
 from verify.judge import Judgement
 from verify.report.document import summary
 from verify.routes import Balls, quantity
@@ -19,9 +20,8 @@ from verify.scalars import Undecided
 
 DIGITS = 10
 MAX_STEPS = 120
-WIDTH = 118
+MAX_POINT = 6
 HEADINGS = {Kind.FORWARD: "Forward", Kind.BACKWARD: "Backward", Kind.UPDATE: "Update"}
-_UNJUDGED = (Verdict.RIGHT,)
 
 
 def report(checked: Sequence[Checked], *, steps: bool = True) -> str:
@@ -41,11 +41,16 @@ def example(checked: Checked, *, steps: bool = True) -> list[str]:
     if checked.example.note:
         lines.append(checked.example.note)
     claims = _by_quantity(checked)
-    if steps and len(checked.derivation.steps) <= MAX_STEPS:
+    if checked.figures and steps and len(checked.derivation.steps) <= MAX_STEPS:
         lines += _steps(checked, claims)
     else:
-        for judgement in checked.judgements:
+        for judgement in checked.figures:
             lines.append(f"  {judgement.claim.what} = {_value(judgement)}    {_printed(judgement)}")
+    if checked.formulas:
+        lines += ["", "  Formulas"]
+    for formula in checked.formulas:
+        lines.append(f"    {_where(formula.claim.slide)}: {formula.claim.text}    {_verdict(formula)}")
+        lines.append(f"        {formula.proof}")
     return lines
 
 
@@ -53,7 +58,7 @@ def _by_quantity(checked: Checked) -> Mapping[tuple[str, int], list[Judgement]]:
     """The judgements by the step that they are about; a parameter after one update is that update's step."""
     found: dict[tuple[str, int], list[Judgement]] = {}
     carried = checked.derivation.carried
-    for judgement in checked.judgements:
+    for judgement in checked.figures:
         what = judgement.claim.what
         name = quantity(what)
         key = (carried[name], what.after - 1) if what.after and name in carried else (name, what.after)
@@ -110,16 +115,25 @@ def _value(judgement: Judgement) -> str:
 
 
 def _printed(judgement: Judgement) -> str:
-    claim = judgement.claim
-    verdict = judgement.verdict.upper() if judgement.verdict == Verdict.WRONG else judgement.verdict
-    return f"slide {claim.slide}: {claim.printed.text} {verdict}"
+    return f"{_where(judgement.claim.slide)}: {judgement.claim.printed.text} {_verdict(judgement)}"
+
+
+def _where(slide: str) -> str:
+    return f"slide {slide}" if slide.isdigit() else f"« {slide} »"
+
+
+def _verdict(judgement: Judgement | FormulaJudgement) -> str:
+    verdict = judgement.verdict.upper() if judgement.verdict == Verdict.WRONG else str(judgement.verdict)
+    transcribed = isinstance(judgement, FormulaJudgement) and judgement.claim.transcribed
+    return verdict + (", as transcribed" if transcribed else "")
 
 
 def errata(checked: Sequence[Checked]) -> list[str]:
     """Each figure that is not right, in two or three lines: what is printed, what is due, and the mistake."""
     lines: list[str] = []
     for one in checked:
-        told = [line for judgement in one.judgements for line in _erratum(one, judgement)]
+        told = [line for judgement in one.figures for line in _erratum(one, judgement)]
+        told += [line for formula in one.formulas for line in _formula_erratum(formula)]
         if told:
             lines += ["", f"Errata: {one.example.title} ({one.example.source})", *told]
     return lines
@@ -132,7 +146,7 @@ def _erratum(checked: Checked, judgement: Judgement) -> Iterator[str]:
     root = checked.contexts[claim.id].root
     known = ", as recorded" if claim.expected == verdict else ""
     yield (
-        f"  slide {claim.slide}: {claim.what} = {claim.printed.text} is {verdict}{known}; "
+        f"  {_where(claim.slide)}: {claim.what} = {claim.printed.text} is {verdict}{known}; "
         f"exactly {_value(judgement)}   [{claim.id}]"
     )
     if verdict == Verdict.UNDECIDED:
@@ -149,20 +163,54 @@ def _erratum(checked: Checked, judgement: Judgement) -> Iterator[str]:
         yield f"      {line}"
 
 
+def _formula_erratum(judgement: FormulaJudgement) -> Iterator[str]:
+    claim, witness = judgement.claim, judgement.counterexample
+    if judgement.verdict == Verdict.RIGHT:
+        return
+    known = ", as recorded" if claim.expected == judgement.verdict else ""
+    yield f"  {_where(claim.slide)}: {claim.text} is {_verdict(judgement).lower()}{known}   [{claim.id}]"
+    if judgement.verdict == Verdict.UNDECIDED:
+        yield f"      {judgement.proof}"
+        return
+    for i, edit in enumerate(judgement.edits[:2]):
+        yield f"      {'or ' if i else ''}{edit.mistake}: {edit.detail}; then {edit.side} = {edit.formula} is right"
+    if not judgement.edits:
+        yield f"      it is {judgement.exact}; no small edit of the printed formula makes it right"
+    if witness is not None:
+        point = ", ".join(f"{name} = {value}" for name, value in islice(witness.point.items(), MAX_POINT))
+        point += ", ..." if len(witness.point) > MAX_POINT else ""
+        yield f"      at {point}: printed {witness.printed}, truly {witness.exact}" + (
+            f" ({witness.note})" if witness.note else ""
+        )
+    if claim.note:
+        yield f"      {claim.note}"
+
+
 def explanation(diagnoses: Sequence[Diagnosis], own: str, most: int = 3) -> Iterator[str]:
     """The simplest explanations, and what would tell them apart."""
-    best = [d for d in diagnoses if d.mistake.count(" + ") == diagnoses[0].mistake.count(" + ")][:most]
+    best = _different(ties(diagnoses))[:most]
     for i, found in enumerate(best):
         others = [name for name in found.explains if name != own]
-        also = f"; explains also {', '.join(others)}" if others else ""
-        yield f"{'or ' if i else ''}{found.mistake}: {found.detail}"
+        details = [edit.detail for edit in found.edits] or [found.detail]
+        yield f"{'or ' if i else ''}{found.mistake}:" + (f" {details[0]}" if len(details) == 1 else "")
+        if len(details) > 1:
+            yield from (f"   {detail}" for detail in details)
         if found.mistake not in ("padded", "truncated"):
+            also = f"; explains also {', '.join(others)}" if others else ""
             yield f"   gives {_trim(found.value)}{also}{_odds(found)}"
-    if len(diagnoses) > len(best):
-        yield f"   and {len(diagnoses) - len(best)} more, less simple (--json lists them)"
-    apart = digits_apart(best)
     if len(best) > 1:
-        yield f"   {apart} digits would tell them apart" if apart else "   their values are the same: nothing tells them apart"
+        apart = digits_apart(best)
+        yield f"   {apart} digits would tell them apart" if apart else "   they give the same value: no digits tell them apart"
+    if len(diagnoses) > len(best):
+        yield f"   ({len(diagnoses) - len(best)} more that are alike or less simple: --json lists them)"
+
+
+def _different(diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
+    """One of each mistake and value: the same edit at one place or at all like places is not worth two lines."""
+    kept: dict[tuple[str, str], Diagnosis] = {}
+    for found in diagnoses:
+        kept.setdefault((found.mistake, found.value[:12]), found)
+    return list(kept.values())
 
 
 def digits_apart(diagnoses: Sequence[Diagnosis]) -> int | None:
@@ -188,7 +236,7 @@ def closing(checked: Sequence[Checked]) -> list[str]:
     """The count of verdicts, whether the three routes agree, and what differs from what was recorded."""
     totals = summary(checked)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in totals["verdicts"].items())
-    agreements = [j.agreement for one in checked for j in one.judgements if isinstance(j, Judgement) and j.agreement]
+    agreements = [j.agreement for one in checked for j in one.figures if j.agreement]
     lines = ["", f"{totals['claims']} claims in {totals['examples']} examples: {counts}."]
     if agreements:
         agreed = sum(a.agree for a in agreements)
@@ -200,11 +248,15 @@ def closing(checked: Sequence[Checked]) -> list[str]:
     return lines
 
 
-def explain(checked: Checked, judgement: Judgement) -> list[str]:
-    """The derivation of one figure beside the mistaken one: the steps that differ, with both values."""
+def explain(checked: Checked, judgement: Judgement | FormulaJudgement) -> list[str]:
+    """One claim in full: the derivation of a figure beside the mistaken one, or the proof about a formula."""
+    if isinstance(judgement, FormulaJudgement):
+        head = f"  {_where(judgement.claim.slide)}: {judgement.claim.text} is {_verdict(judgement)}"
+        told = list(_formula_erratum(judgement))
+        return [*(told or [head]), f"      {judgement.proof}", f"      true: {judgement.claim.side} = {judgement.exact}"]
     claim = judgement.claim
     lines = [*_erratum(checked, judgement)] or [
-        f"  slide {claim.slide}: {claim.what} = {claim.printed.text} is right; exactly {_value(judgement)}"
+        f"  {_where(claim.slide)}: {claim.what} = {claim.printed.text} is right; exactly {_value(judgement)}"
     ]
     right = _values(checked.derivation)
     own = [d for d in checked.diagnoses.get(claim.id, ()) if d.edits]
