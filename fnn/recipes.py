@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import optax
 
 from fnn import activations
-from fnn.cli import ACTIVATIONS
 from fnn.data import Dataset, load_digits, load_idx, load_mnist
 from fnn.data.batching import effective_size
 from fnn.errors import CheckpointError, InputError
 from fnn.models import cnn, linear, mlp
+from fnn.options import ACTIVATIONS
 from fnn.types import Model
 
 _PARTS = ("train_images", "train_labels", "test_images", "test_labels")

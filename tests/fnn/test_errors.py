@@ -13,5 +13,5 @@ def test_a_caller_may_catch_the_builtin_kinds():
 
 def test_expect():
     expect(True, "dense", "this", "that")
-    with pytest.raises(InputError, match="^dense: expected this, got that$"):
+    with pytest.raises(InputError, match=r"^dense: expected this, got that$"):
         expect(False, "dense", "this", "that")

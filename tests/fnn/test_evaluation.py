@@ -20,9 +20,7 @@ def test_outputs_and_means_do_not_depend_on_the_batch_size(trained, batch_size):
     model, params, state, x, y = trained
     logits = x @ np.asarray(params["01_dense"]["w"]) + np.asarray(params["01_dense"]["b"])
     np.testing.assert_allclose(predict(model, params, state, x, batch_size=batch_size), logits, rtol=1e-5, atol=1e-6)
-    means = evaluate(
-        model, params, state, (x, y), {"loss": cross_entropy, "accuracy": accuracy}, batch_size=batch_size
-    )
+    means = evaluate(model, params, state, (x, y), {"loss": cross_entropy, "accuracy": accuracy}, batch_size=batch_size)
     assert means["accuracy"] == pytest.approx(np.mean(logits.argmax(1) == y), abs=1e-12)
     assert means["loss"] == pytest.approx(np.mean(np.log(np.exp(logits).sum(1)) - logits[np.arange(23), y]), rel=1e-5)
 
@@ -36,7 +34,7 @@ def test_weights_make_a_weighted_mean(trained):
 
 def test_no_examples_and_unfit_examples(trained):
     model, params, state, *_ = trained
-    with pytest.raises(InputError, match="^data: expected at least one example, got none$"):
+    with pytest.raises(InputError, match=r"^data: expected at least one example, got none$"):
         predict(model, params, state, jnp.ones((0, 4)))
-    with pytest.raises(InputError, match="^dense: expected x.shape"):
+    with pytest.raises(InputError, match=r"^dense: expected x.shape"):
         predict(model, params, state, jnp.ones((2, 5)))

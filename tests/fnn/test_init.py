@@ -26,7 +26,7 @@ def test_no_name_is_also_a_module():
 
 
 def test_unknown_name():
-    with pytest.raises(AttributeError, match="^module 'fnn' has no attribute 'densse'$"):
+    with pytest.raises(AttributeError, match=r"^module 'fnn' has no attribute 'densse'$"):
         _ = fnn.densse
 
 

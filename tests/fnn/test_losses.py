@@ -33,15 +33,15 @@ def test_squared_errors_by_hand():
 def test_cross_entropies_by_hand():
     logits = jnp.log(jnp.array([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]]))
     expected = [np.log(4), -np.log(0.7)]
-    np.testing.assert_allclose(softmax_cross_entropy_with_integer_labels(logits, jnp.array([1, 2])), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        softmax_cross_entropy_with_integer_labels(logits, jnp.array([1, 2])), expected, rtol=1e-6
+    )
     np.testing.assert_allclose(softmax_cross_entropy(logits, jnp.eye(3)[jnp.array([1, 2])]), expected, rtol=1e-6)
     soft = softmax_cross_entropy(logits[:1], jnp.array([[0.5, 0.5, 0.0]]))
     np.testing.assert_allclose(soft, [(np.log(2) + np.log(4)) / 2], rtol=1e-6)
     # sigmoid(log 3) = 3/4
     logits, targets = jnp.log(jnp.array([[3.0, 3.0]])), jnp.array([[1.0, 0.0]])
-    np.testing.assert_allclose(
-        sigmoid_binary_cross_entropy(logits, targets), [-np.log(0.75) - np.log(0.25)], rtol=1e-6
-    )
+    np.testing.assert_allclose(sigmoid_binary_cross_entropy(logits, targets), [-np.log(0.75) - np.log(0.25)], rtol=1e-6)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -103,7 +103,8 @@ def test_a_class_out_of_range_is_not_a_number(label):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(
-    ("outputs", "targets"), [((5, 1), (5,)), ((5,), (5, 1)), ((5, 3), (3,)), ((5, 3), (1, 3)), ((5, 3), (5, 1)), ((), ())]
+    ("outputs", "targets"),
+    [((5, 1), (5,)), ((5,), (5, 1)), ((5, 3), (3,)), ((5, 3), (1, 3)), ((5, 3), (5, 1)), ((), ())],
 )
 def test_never_broadcasts(loss, outputs, targets):
     with pytest.raises(InputError, match=rf"^{loss.__name__}: expected .*shape|batch axis"):
@@ -114,7 +115,11 @@ def test_never_broadcasts(loss, outputs, targets):
 @pytest.mark.parametrize(
     ("logits", "labels", "message"),
     [
-        (jnp.zeros((5, 3)), jnp.zeros(4, int), r"labels.shape == \(5,\) \(one per example\), got labels.shape == \(4,\)"),
+        (
+            jnp.zeros((5, 3)),
+            jnp.zeros(4, int),
+            r"labels.shape == \(5,\) \(one per example\), got labels.shape == \(4,\)",
+        ),
         (jnp.zeros((5, 3)), jnp.zeros((5, 1), int), r"labels.shape == \(5,\) .*, got labels.shape == \(5, 1\)"),
         (jnp.zeros((5, 3)), jnp.zeros(5), "labels of an integer dtype, got float32"),
         (jnp.zeros(5), jnp.zeros(5, int), r"logits of shape \(batch, classes\), got logits.shape == \(5,\)"),
@@ -128,7 +133,9 @@ def test_unfit_labels_and_logits(function, logits, labels, message):
 
 
 def test_integer_targets_of_an_error_are_refused():
-    with pytest.raises(InputError, match="^mean_squared_error: expected targets of a floating-point dtype, got int32$"):
+    with pytest.raises(
+        InputError, match=r"^mean_squared_error: expected targets of a floating-point dtype, got int32$"
+    ):
         mean_squared_error(jnp.zeros(3), jnp.zeros(3, int))
 
 

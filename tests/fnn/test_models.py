@@ -17,9 +17,7 @@ def test_mlp_is_its_equation():
 
 def test_without_hidden_layers_an_mlp_is_linear():
     params, state = linear(3).init(jax.random.key(0), IMAGES)
-    np.testing.assert_array_equal(
-        mlp([], 3).apply(params, state, IMAGES)[0], linear(3).apply(params, state, IMAGES)[0]
-    )
+    np.testing.assert_array_equal(mlp([], 3).apply(params, state, IMAGES)[0], linear(3).apply(params, state, IMAGES)[0])
 
 
 def test_relu_layers_start_with_the_variance_that_relu_needs():
@@ -30,7 +28,9 @@ def test_relu_layers_start_with_the_variance_that_relu_needs():
 
 
 def test_an_image_too_small_for_the_stages():
-    with pytest.raises(InputError, match=r"^average_pool: expected spatial axes of at least \(2, 2\).*in layer 08_aver"):
+    with pytest.raises(
+        InputError, match=r"^average_pool: expected spatial axes of at least \(2, 2\).*in layer 08_aver"
+    ):
         cnn(10, n_channels=(2, 2, 2, 2)).init(jax.random.key(0), jnp.ones((1, 4, 4, 1)))
     with pytest.raises(InputError, match=r"^cnn: expected at least one stage in n_channels, got n_channels == \(\)$"):
         cnn(10, n_channels=())

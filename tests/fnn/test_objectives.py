@@ -68,9 +68,11 @@ def test_refusals(problem):
     model, params, x, y = problem
     with pytest.raises(InputError, match=r"^supervised: expected loss to give one number per example, got shape \(\)$"):
         supervised(model, lambda outputs, y: jnp.mean(outputs))(params, {}, (x, y), KEY)
-    with pytest.raises(InputError, match=r"^supervised: expected weights.shape == \(6,\), got weights.shape == \(6, 1\)$"):
+    with pytest.raises(
+        InputError, match=r"^supervised: expected weights.shape == \(6,\), got weights.shape == \(6, 1\)$"
+    ):
         supervised(model, cross_entropy)(params, {}, (x, y, jnp.ones((6, 1))), KEY)
     with pytest.raises(InputError, match=r"^half_squared_error: expected targets.shape == \(6, 3\) \(outputs.shape\)"):
         supervised(model, half_squared_error)(params, {}, (x, jnp.ones(6)), KEY)
-    with pytest.raises(InputError, match='^supervised: expected metrics with names other than "loss"'):
+    with pytest.raises(InputError, match=r'^supervised: expected metrics with names other than "loss"'):
         supervised(model, cross_entropy, {"loss": accuracy})

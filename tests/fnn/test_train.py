@@ -49,7 +49,7 @@ def equal(one, other):
 
 
 def by_hand(data, params, rate, sizes):
-    """Gradient descent on the mean squared error of w x + b, in float64, batches of these sizes in the order of the data."""
+    """Gradient descent on the mean squared error of w x + b, in float64, batches of these sizes in order."""
     x, y = (np.asarray(part, np.float64) for part in data)
     w, b = np.asarray(params["w"], np.float64), np.asarray(params["b"], np.float64)
     begin = 0
@@ -181,7 +181,9 @@ def test_no_epochs_and_shuffling(noisy):
     assert (np.asarray(ordered.params["01_dense"]["w"]) != np.asarray(shuffled.params["01_dense"]["w"])).any()
 
 
-@pytest.mark.parametrize("make", [optax.adamw, optax.rmsprop, lambda rate: optax.chain(optax.clip(1.0), optax.lion(rate))])
+@pytest.mark.parametrize(
+    "make", [optax.adamw, optax.rmsprop, lambda rate: optax.chain(optax.clip(1.0), optax.lion(rate))]
+)
 def test_any_optimizer(noisy, make):
     objective, _, params, state, data = noisy
     history = fit(objective, make(0.01), params, state, data, key=KEY, n_epochs=20, batch_size=25).history
@@ -200,7 +202,9 @@ def test_xor_is_learned_with_a_hidden_layer():
 
 def test_divergence_names_the_step(line):
     objective, params, state, data = line
-    with pytest.raises(DivergedError, match="^training diverged: the loss of step [0-9]+ is not finite; lower") as error:
+    with pytest.raises(
+        DivergedError, match=r"^training diverged: the loss of step [0-9]+ is not finite; lower"
+    ) as error:
         fit(objective, optax.sgd(1e6), params, state, data, key=KEY, n_epochs=10, batch_size=4)
     # Followed by hand in float64: the first step at which the loss leaves the range of float32.
     assert error.value.step == first_bad_step(line, 1e6)
@@ -220,14 +224,19 @@ def first_bad_step(line, rate):
 
 def test_a_parameter_lost_in_the_very_last_step_is_noticed(line):
     objective, params, state, data = line
-    with pytest.raises(DivergedError, match="^training diverged: a parameter is not finite after step 1; lower"):
+    with pytest.raises(DivergedError, match=r"^training diverged: a parameter is not finite after step 1; lower"):
         fit(objective, optax.sgd(float("inf")), params, state, data, key=KEY, n_epochs=1, batch_size=None)
 
 
 @pytest.mark.parametrize(
     ("data", "options", "error", "message"),
     [
-        (lambda x, y: (x, y[:5]), {}, InputError, "data: expected x, y and weights with the same number of examples, got"),
+        (
+            lambda x, y: (x, y[:5]),
+            {},
+            InputError,
+            "data: expected x, y and weights with the same number of examples, got",
+        ),
         (lambda x, y: (x[:0], y[:0]), {}, InputError, "data: expected at least one example, got none"),
         (lambda x, y: [x, y], {}, InputError, r"data: expected a tuple \(x, y\) or \(x, y, weights\), got list"),
         (lambda x, y: (np.where(x == x[2, 1], np.nan, x), y), {}, DataError, r"fit: .* got nan at x\[2, 1\]"),

@@ -49,11 +49,11 @@ def test_without_a_key_the_order_is_that_of_the_data():
 
 
 def test_refusals():
-    with pytest.raises(InputError, match="^data: expected batch_size >= 1, or None for all, got batch_size == -3$"):
+    with pytest.raises(InputError, match=r"^data: expected batch_size >= 1, or None for all, got batch_size == -3$"):
         next(batches((X, X), -3))
     with pytest.raises(InputError, match=r"number of examples, got '\.x': \(10,\), '\.y': \(9,\)$"):
         count_examples(to_host((X, X[:9])))
-    with pytest.raises(InputError, match="with the same number of examples"):
+    with pytest.raises(InputError, match=r"with the same number of examples"):
         count_examples(to_host((np.float32(3.0),)))
-    with pytest.raises(InputError, match="^data: expected a tuple"):
+    with pytest.raises(InputError, match=r"^data: expected a tuple"):
         to_host((X, X, X, X))

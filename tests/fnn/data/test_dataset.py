@@ -38,7 +38,10 @@ def test_scale_of_numbers_that_are_no_bytes():
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "expected at least one image, got shape (0, 2, 4)"),
         ({"test_images": IMAGES[:, :1]}, "expected test images of shape (2, 4) as in training, got (1, 4)"),
         ({"test_labels": LABELS + 1}, "toy, test data: expected classes from 0 to 2, got 3 (label number 2)"),
-        ({"labels": LABELS.astype(int) - 1}, "toy, training data: expected classes from 0 to 1, got -1 (label number 0)"),
+        (
+            {"labels": LABELS.astype(int) - 1},
+            "toy, training data: expected classes from 0 to 1, got -1 (label number 0)",
+        ),
         ({"n_classes": 2}, "toy, training data: expected classes from 0 to 1, got 2 (label number 2)"),
         (
             {"images": np.where(IMAGES == 13, np.nan, IMAGES)},

@@ -40,7 +40,10 @@ def test_gzip_is_seen_without_the_name_and_no_examples_are_an_array(write_idx):
 GOOD = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6])
 BAD = {
     "empty": (b"", "not an IDX file: .* got an empty file"),
-    "wrong magic": (b"\x89PNG" + GOOD, "not an IDX file: expected 00 00, a dtype and a number of axes, got 89 50 4e 47"),
+    "wrong magic": (
+        b"\x89PNG" + GOOD,
+        "not an IDX file: expected 00 00, a dtype and a number of axes, got 89 50 4e 47",
+    ),
     "unknown dtype": (b"\0\0\x0a" + GOOD[3:], "not an IDX file"),
     "no axes": (b"\0\0\x08\0" + GOOD[4:], "not an IDX file"),
     "cut in the magic": (GOOD[:3], "not an IDX file"),
@@ -85,16 +88,14 @@ def test_a_small_file_that_unpacks_to_much_is_not_unpacked(tmp_path, monkeypatch
     taken = []
     read = gzip.GzipFile.read
     monkeypatch.setattr(gzip.GzipFile, "read", lambda self, size=-1: taken.append(size) or read(self, size))
-    with pytest.raises(DataError, match="over-long"):
+    with pytest.raises(DataError, match=r"over-long"):
         read_idx(path)
     assert sum(taken) == len(GOOD) + 1
     assert min(taken) > 0
 
 
 def test_missing_and_unreadable(tmp_path):
-    with pytest.raises(DataError, match="no-such-file: cannot be read: No such file or directory$"):
+    with pytest.raises(DataError, match=r"no-such-file: cannot be read: No such file or directory$"):
         read_idx(tmp_path / "no-such-file")
-    with pytest.raises(DataError, match="cannot be read: Is a directory$"):
+    with pytest.raises(DataError, match=r"cannot be read: Is a directory$"):
         read_idx(tmp_path)
-
-

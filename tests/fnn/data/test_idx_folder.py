@@ -33,12 +33,12 @@ def test_single_files_go_before_the_folder(folder, write_idx):
 
 
 def test_what_is_missing_or_does_not_fit(folder, write_idx):
-    with pytest.raises(DataError, match="^idx, training data: expected as many labels as images, got 6 images and 3"):
+    with pytest.raises(DataError, match=r"^idx, training data: expected as many labels as images, got 6 images and 3"):
         load_idx(folder, train_labels=folder / FILES["test_labels"])
-    with pytest.raises(DataError, match="expected classes from 0 to 1, got 2"):
+    with pytest.raises(DataError, match=r"expected classes from 0 to 1, got 2"):
         load_idx(folder, n_classes=2)
     with pytest.raises(DataError, match=r"expected finite numbers, got nan at x\[0, 0, 0\]"):
         load_idx(folder, test_images=write_idx("nan", np.full((3, 4, 4), np.nan, np.float32)))
     (folder / FILES["test_labels"]).unlink()
-    with pytest.raises(DataError, match="set: no file t10k-labels-idx1-ubyte, with or without .gz$"):
+    with pytest.raises(DataError, match=r"set: no file t10k-labels-idx1-ubyte, with or without .gz$"):
         load_idx(folder)

@@ -37,10 +37,12 @@ def test_a_changed_file_is_refused(folder):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte: not the original: expected SHA-256 .* got [0-9a-f]{64}$"):
+    with pytest.raises(
+        DataError, match=r"t10k-labels-idx1-ubyte: not the original: expected SHA-256 .* got [0-9a-f]{64}$"
+    ):
         load_mnist(folder)
     path.write_bytes(content[:-1])
-    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte: truncated"):
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte: truncated"):
         load_mnist(folder)
 
 
@@ -80,7 +82,7 @@ def test_downloaded_once_checked_and_kept(folder, mirror, tmp_path):
 
 def test_a_wrong_download_is_not_kept(folder, mirror, tmp_path):
     (folder / f"{FILES['train_images']}.gz").write_bytes(gzip.compress(b"<html>not found</html>"))
-    with pytest.raises(DataError, match="train-images-idx3-ubyte.gz: not an IDX file"):
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz: not an IDX file"):
         load_mnist()
     assert list((tmp_path / "cache/fnn/mnist").iterdir()) == []
 
@@ -88,5 +90,5 @@ def test_a_wrong_download_is_not_kept(folder, mirror, tmp_path):
 def test_no_mirror_answers(folder, monkeypatch):
     monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/",))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with pytest.raises(DataError, match="^mnist: train-images-idx3-ubyte.gz could not be downloaded, name a folder"):
+    with pytest.raises(DataError, match=r"^mnist: train-images-idx3-ubyte.gz could not be downloaded, name a folder"):
         load_mnist()

@@ -57,7 +57,7 @@ def test_an_error_inside_names_the_layer():
 
 
 def test_what_is_no_layer():
-    with pytest.raises(InputError, match="^serial: expected a Model or a callable as a layer, got 3$"):
+    with pytest.raises(InputError, match=r"^serial: expected a Model or a callable as a layer, got 3$"):
         serial(dense(2), 3)
     # The parentheses of dense(2) were forgotten: the layer is a function that makes a layer.
     with pytest.raises(InputError, match=r"got the function dense that makes one; write dense\(...\)"):

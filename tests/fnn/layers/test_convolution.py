@@ -61,9 +61,12 @@ def test_value_by_hand():
         (lambda: conv(2, ()), r"at least one axis in window, got window == \(\)"),
         (lambda: conv(2, (3, 0)), r"window >= 1, got window == \(3, 0\)"),
         (lambda: conv(2, stride=0), "stride >= 1, got stride == 0"),
-        (lambda: conv(2, stride=(1, 1, 1)), r"stride with 2 entries, one per axis of window, got stride == \(1, 1, 1\)"),
+        (
+            lambda: conv(2, stride=(1, 1, 1)),
+            r"stride with 2 entries, one per axis of window, got stride == \(1, 1, 1\)",
+        ),
         (lambda: conv(3, groups=2), "groups that divide n_out, got 2 groups, n_out == 3"),
-        (lambda: conv(2, padding="full"), "padding \"same\" or \"valid\", got padding == 'full'"),
+        (lambda: conv(2, padding="full"), 'padding "same" or "valid", got padding == \'full\''),
     ],
 )
 def test_unfit_arguments(make, message):

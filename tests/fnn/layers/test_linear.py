@@ -43,5 +43,5 @@ def test_unfit_input(x, message):
 def test_missing_parameter_and_no_outputs():
     with pytest.raises(InputError, match=r"^dense: expected params\[\"b\"\], got params with \['w'\]$"):
         dense(2).apply({"w": jnp.ones((3, 2))}, {}, jnp.ones((1, 3)))
-    with pytest.raises(InputError, match="^dense: expected n_out >= 1, got n_out == 0$"):
+    with pytest.raises(InputError, match=r"^dense: expected n_out >= 1, got n_out == 0$"):
         dense(0)

@@ -1,0 +1,266 @@
+"""The command line as a user meets it: output, files, exit codes, one line for every error."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fnn.cli import main
+from fnn.data.idx_folder import FILES
+
+QUICK = ["--epochs", "2", "--hidden", "8"]
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*words, code=0):
+        assert main([str(word) for word in words]) == code
+        out, err = capsys.readouterr()
+        if code:
+            assert out == ""
+            assert err.count("\n") == 1, err
+            assert "Traceback" not in err
+        return err if code else out
+
+    return call
+
+
+@pytest.fixture
+def folder(write_idx, tmp_path):
+    """A small data set of 4 x 4 images in two classes, bright above or bright below."""
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 40), ("test", 10)):
+        labels = (np.arange(n) % 2).astype(np.uint8)
+        images = rng.integers(0, 60, (n, 4, 4)).astype(np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[2 * label : 2 * label + 2] += 190
+        write_idx(f"set/{FILES[f'{part}_images']}", images)
+        write_idx(f"set/{FILES[f'{part}_labels']}", labels)
+    return tmp_path / "set"
+
+
+def test_train_evaluate_predict(run):
+    said = run("train", *QUICK)
+    assert "01_dense" in said
+    assert "parameters kept in runs/digits-mlp" in said
+    assert "accuracy" in run("evaluate")
+    assert "digits, held out" in run("predict", "--count", "3")
+
+
+def test_json_documents_agree_and_one_seed_gives_the_same_bits(run):
+    trained = json.loads(run("train", *QUICK, "--seed", 3, "--json", "--out", "a"))
+    again = json.loads(run("train", *QUICK, "--seed", 3, "--json", "--out", "b"))
+    assert trained["sha256"] == again["sha256"]
+    assert trained["epochs"] == again["epochs"]
+    assert trained["test"] == again["test"]
+    other = json.loads(run("train", *QUICK, "--seed", 4, "--json", "--out", "c"))
+    assert other["sha256"] != trained["sha256"]
+    assert [epoch["epoch"] for epoch in trained["epochs"]] == [1, 2]
+    assert trained["parameters"] == sum(row["parameters"] for row in trained["layers"]) == 65 * 8 + 9 * 10
+    judged = json.loads(run("evaluate", "a", "--json"))
+    assert {name: judged[name] for name in ("loss", "accuracy")} == trained["test"]
+    assert sum(c["examples"] for c in judged["classes"]) == judged["examples"] == 360
+    hits = sum(c["accuracy"] * c["examples"] for c in judged["classes"])
+    assert hits / 360 == pytest.approx(judged["accuracy"])
+    predictions = json.loads(run("predict", "a", "--json", "--count", "360"))["predictions"]
+    assert np.mean([p["class"] == p["label"] for p in predictions]) == pytest.approx(judged["accuracy"])
+    assert all(sum(p["probabilities"]) == pytest.approx(1, abs=1e-5) for p in predictions)
+
+
+def test_the_main_job_reaches_what_it_promises(run):
+    assert json.loads(run("train", "--json"))["test"]["accuracy"] >= 0.97
+
+
+def test_every_option_of_the_model_and_of_training(run, folder):
+    here = ["--data", "idx", "--data-dir", folder]
+    options = [
+        "--channels",
+        "2,3",
+        "--hidden",
+        "4",
+        "--activation",
+        "elu",
+        "--drop-rate",
+        "0.1",
+        "--batch-size",
+        "full",
+    ]
+    said = json.loads(
+        run("train", *here, "--model", "cnn", *options, "--optimizer", "momentum", "--schedule", "constant", "--json")
+    )
+    assert said["model"] == {
+        "name": "cnn",
+        "n_out": 2,
+        "channels": [2, 3],
+        "hidden": [4],
+        "activation": "elu",
+        "drop_rate": 0.1,
+    }
+    assert said["training"]["batch_size"] is None
+    assert run("evaluate", "runs/idx-cnn", "--json") == run("evaluate", "--json")
+    assert run("evaluate", "runs/idx-cnn", *here)
+    linear = json.loads(run("train", *here, "--model", "linear", "--epochs", 60, "--learning-rate", 0.1, "--json"))
+    assert linear["test"]["accuracy"] == 1.0
+    predicted = run("predict", "runs/idx-linear", "--images", folder / FILES["test_images"], "--json")
+    assert [p["class"] for p in json.loads(predicted)["predictions"]] == [0, 1] * 5
+
+
+def test_help_goes_to_stdout(capsys):
+    for words in (["--help"], ["train", "--help"], ["evaluate", "-h"], ["predict", "-h"]):
+        assert main(words) == 0
+        assert capsys.readouterr().out.startswith("usage: fnn")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "fnn: the following arguments are required: train | evaluate | predict"),
+        (["trian"], "fnn: unknown command 'trian'; did you mean train?"),
+        (["train", "--learning-rat", "1"], "fnn train: unknown option --learning-rat; did you mean --learning-rate?"),
+        (["train", "--batchsize=3"], "fnn train: unknown option --batchsize; did you mean --batch-size?"),
+        (["train", "--xyzzy"], "fnn train: unknown option --xyzzy;"),
+        (["evaluate", "--epochs", "3"], "fnn evaluate: unknown option --epochs"),
+        (["train", "mnist"], "fnn train: unexpected argument 'mnist'"),
+        (["train", "--data", "digts"], "fnn train: argument --data: unknown 'digts'; did you mean digits?"),
+        (["train", "--model", "xx"], "fnn train: argument --model: unknown 'xx', one of mlp|cnn|linear"),
+        (["train", "--epochs", "0"], "fnn train: argument --epochs: expected an integer of at least 1, got '0'"),
+        (["train", "--epochs", "ten"], "expected an integer of at least 1, got 'ten'"),
+        (["train", "--batch-size", "-1"], "expected an integer of at least 1, or \"full\", got '-1'"),
+        (["train", "--learning-rate", "nan"], "expected a positive number, got 'nan'"),
+        (["train", "--learning-rate", "inf"], "expected a positive number, got 'inf'"),
+        (["train", "--drop-rate", "1"], "expected a number from 0 to below 1, got '1'"),
+        (["train", "--hidden", "30,,10"], "expected an integer of at least 1, got ''"),
+        (["train", "--seed", "-1"], "expected an integer from 0 to 4294967295, got '-1'"),
+    ],
+)
+def test_bad_usage(run, words, message):
+    assert message in run(*words, code=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "--model", "linear", "--hidden", "3"], "--model linear has no --hidden"),
+        (["train", "--model", "mlp", "--channels", "3"], "--model mlp has no --channels"),
+        (["train", "--model", "cnn", "--hidden", "3,4"], "--model cnn has one hidden dense layer, got --hidden 3,4"),
+        (
+            ["train", "--model", "cnn", "--channels", "1,1,1,1"],
+            "average_pool: expected spatial axes of at least (2, 2)",
+        ),
+        (["train", "--data-dir", "x"], "--data-dir goes with --data mnist or idx"),
+        (["train", "--train-images", "x"], "single IDX files go with --data idx, got --data digits"),
+        (["train", "--data", "idx"], "idx: expected a folder or a file for the train images, got neither"),
+        (["train", "--data", "mnist", "--data-dir", "nowhere"], "nowhere: no file train-images-idx3-ubyte"),
+        (["evaluate"], "runs: no kept parameters there"),
+        (["predict", "nowhere"], "nowhere: no kept parameters there"),
+    ],
+)
+def test_bad_input(run, words, message):
+    assert run(*words, code=1).startswith(f"fnn {words[0]}: {message}")
+
+
+def spoil(path, how):
+    content = path.read_bytes()
+    if how == "missing":
+        path.unlink()
+    elif how == "gz":
+        path.rename(path.with_name(path.name + ".gz"))
+    else:
+        path.write_bytes({"cut": content[:-1], "long": content + b"\0", "magic": b"\1" + content[1:]}[how])
+
+
+@pytest.mark.parametrize(
+    ("part", "how", "message"),
+    [
+        ("train_images", "missing", "no file train-images-idx3-ubyte, with or without .gz"),
+        ("train_images", "cut", "train-images-idx3-ubyte: truncated: the header announces 640 bytes"),
+        ("test_labels", "long", "t10k-labels-idx1-ubyte: over-long: the header announces 10 bytes"),
+        ("test_images", "magic", "t10k-images-idx3-ubyte: not an IDX file"),
+        ("train_labels", "gz", "train-labels-idx1-ubyte.gz: expected gzip, as the name says"),
+    ],
+)
+def test_bad_files(run, folder, part, how, message):
+    spoil(folder / FILES[part], how)
+    assert message in run("train", "--data", "idx", "--data-dir", folder, code=1)
+
+
+def test_files_that_do_not_fit_each_other(run, folder, write_idx):
+    def said(option, array):
+        return run("train", "--data", "idx", "--data-dir", folder, option, write_idx("other", array), code=1)
+
+    assert "as many labels as images, got 40 images and 39 labels" in said("--train-labels", np.zeros(39, np.uint8))
+    assert "expected classes from 0 to 1, got 2 (label number 9)" in said(
+        "--test-labels", np.array([0] * 9 + [2], np.uint8)
+    )
+    assert "expected finite numbers, got nan at x[0, 0, 0]" in said(
+        "--train-images", np.full((40, 4, 4), np.nan, np.float32)
+    )
+
+
+def test_parameters_and_images_that_do_not_fit(run, folder, write_idx, tmp_path):
+    run("train", *QUICK, "--out", "kept")
+    assert "kept: expected images of shape (8, 8, 1), idx has (4, 4, 1)" in run(
+        "evaluate", "kept", "--data", "idx", "--data-dir", folder, code=1
+    )
+    images = write_idx("images", np.zeros((3, 8, 9), np.uint8))
+    assert "expected images of shape (8, 8, 1)" in run("predict", "kept", "--images", images, code=1)
+    assert "nan at x[0, 0, 0, 0]" in run(
+        "predict", "kept", "--images", write_idx("nan", np.full((2, 8, 8), np.nan, np.float32)), code=1
+    )
+    (tmp_path / "broken.gz").write_bytes(gzip.compress(images.read_bytes())[:-4])
+    assert "broken.gz: damaged gzip" in run("predict", "kept", "--images", "broken.gz", code=1)
+    manifest = tmp_path / "kept" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("a", "b", 1))
+    assert "kept: damaged" in run("evaluate", "kept", code=1)
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(run, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert "exists and holds no kept parameters; it is not replaced" in run("train", "--out", tmp_path, code=1)
+
+
+def test_parameters_of_no_command(run):
+    from fnn import save
+
+    save("kept", {"w": np.zeros(2, np.float32)}, {"model": {"name": "mlp"}})
+    assert "kept: was not kept by train" in run("evaluate", "kept", code=1)
+
+
+def test_divergence(run, capsys):
+    assert main(["train", "--optimizer", "sgd", "--learning-rate", "1e30", "--epochs", "2", "--json"]) == 4
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("fnn train: training diverged: the loss of step ")
+    assert err.count("\n") == 1
+
+
+def test_interrupt_keeps_the_last_epoch(tmp_path):
+    words = [sys.executable, "-m", "fnn", "train", "--epochs", "100000", "--out", "kept"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline().startswith("epoch 1/100000: loss ")
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read().splitlines()
+    assert process.returncode == 130
+    assert rest[-1].startswith("fnn train: interrupted; the parameters of epoch ")
+    assert all(line.startswith("epoch ") for line in rest[:-1])
+    assert os.listdir(tmp_path) == ["kept"]
+    assert main(["evaluate", "kept"]) == 0
+
+
+def test_output_into_a_closed_pipe(run):
+    run("train", *QUICK)
+    words = [sys.executable, "-m", "fnn", "predict", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
