@@ -165,7 +165,9 @@ def _misread(network: Network, rng: np.random.Generator) -> Network:
     index = tuple(int(rng.integers(n)) for n in weights[layer].shape)
     old = weights[layer][index]
     weights[layer][index] = round(float(old + rng.choice([-0.3, -0.1, 0.05, 0.1, 0.2])), 2)
-    return Network(network.widths, network.activations, tuple(weights), network.biases, network.x, network.y, network.rate)
+    return Network(
+        network.widths, network.activations, tuple(weights), network.biases, network.x, network.y, network.rate
+    )
 
 
 def _swap(network: Network, kind: str) -> Network | None:
@@ -209,10 +211,7 @@ def _forward(run: _Run, weights: list[Array], biases: list[Array]) -> tuple[list
     for i, (w, b) in enumerate(zip(weights, biases, strict=True)):
         z = run.keep(w @ values[-1] + b)
         name = run.network.activations[i]
-        if name == "softmax":
-            a = np.exp(z) / np.exp(z).sum()
-        else:
-            a = ACTIVATIONS[name][0](z)
+        a = np.exp(z) / np.exp(z).sum() if name == "softmax" else ACTIVATIONS[name][0](z)
         sums.append(z)
         values.append(run.keep(a))
     return sums, values
@@ -310,7 +309,11 @@ def _delta(run: _Run, i: int, z: Array, a: Array, upstream: Array | None, weight
             if name == "relu":
                 return None
             slope = ACTIVATIONS[name][1](a, ACTIVATIONS[name][0](a))
-    if upstream is None and run.kind in ("missing-path", "product-for-sum", "transposed", "sign: hidden error") and here:
+    if (
+        upstream is None
+        and run.kind in ("missing-path", "product-for-sum", "transposed", "sign: hidden error")
+        and here
+    ):
         return None
     return run.keep(error) * slope
 

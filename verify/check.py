@@ -8,9 +8,10 @@ from pathlib import Path
 
 from verify.context import Context, contexts
 from verify.derivation import Derivation
-from verify.diagnose import Diagnosis, diagnose
+from verify.diagnose import diagnose
 from verify.example import Example, load
 from verify.formulas import FormulaJudgement
+from verify.hypothesis import Diagnosis
 from verify.judge import Judgement, judge
 
 

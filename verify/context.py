@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from verify import figures, formula
+from verify.algebra.ball import Undecided
 from verify.derivation import Derivation, Kind, Step
 from verify.example import Claim, Given, What
 from verify.expr import Expr, Var, substitute, variables
@@ -20,7 +21,6 @@ from verify.figures import Interval, Verdict
 from verify.formula import FormulaError
 from verify.judge import Judgement
 from verify.routes import Balls, quantity
-from verify.scalars import Undecided
 
 MAX_UNROLLED = 20
 """Figures after more updates than this are not followed back through every update."""

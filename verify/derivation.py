@@ -142,7 +142,7 @@ def backward(forward: tuple[Step, ...], of: str, wanted: Iterable[str]) -> list[
             leads.add(step.name)
     paths: dict[str, list[tuple[str, Expr]]] = {of: []}  # node -> (consumer, local derivative)
     reached = {of}
-    order = [step for step in reversed(forward)]
+    order = forward[::-1]
     for step in order:
         if step.name not in reached:
             continue

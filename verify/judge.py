@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from verify import figures
+from verify.algebra.ball import Undecided
 from verify.derivation import Derivation, build
 from verify.example import Claim, Example, ExampleError
 from verify.figures import Interval, Verdict
 from verify.formulas import FormulaJudgement, judge_formulas
 from verify.routes import Agreement, Autodiff, Balls, Symbolic, compare
-from verify.scalars import Kink, Undecided
+from verify.scalars import Kink
 
 EXACT_DIGITS = 20
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+from verify.algebra.ball import Undecided
 from verify.derivation import Derivation
 from verify.example import Given, What
 from verify.expr import variables
 from verify.figures import PRECISIONS
 from verify.routes import quantity
-from verify.scalars import BALL, EXACT, Irrational, Undecided, ends, precision
+from verify.scalars import BALL, EXACT, Irrational, ends, precision
 from verify.tape import Tape
 
 
 def rounded(derivation: Derivation, places: int, wanted: Sequence[What]) -> dict[What, Fraction]:
     """The wanted quantities, every intermediate result rounded half away from zero to ``places`` decimals.
 
-    The wanted quantity itself is left as its last step gives it, unrounded: what is printed may be it, or its rounding. A quantity that cannot be decided (a tie
-    between two roundings of an irrational number, a division by zero) is left out.
+    The wanted quantity itself is left as its last step gives it: what is printed may be that, or its rounding. A
+    quantity that cannot be decided (a tie between two roundings of an irrational number, a division by zero) is left
+    out.
     """
     found: dict[What, Fraction] = {}
     state = {given.name: given.value for given in derivation.given}

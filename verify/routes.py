@@ -15,11 +15,12 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+from verify.algebra.ball import Undecided
 from verify.derivation import Derivation, Kind, Step, derivative_name, inline
 from verify.example import What
 from verify.expr import Call, Expr, Num, Power, Product, Quotient, Sum, Var
 from verify.figures import PRECISIONS, Interval, decimal
-from verify.scalars import BALL, EXACT, Irrational, Undecided, ends, precision
+from verify.scalars import BALL, EXACT, Irrational, ends, precision
 from verify.tape import Tape
 
 SYMPY_DIGITS = 30

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from verify.derivation import Derivation
 from verify.example import What
 from verify.expr import Call, Expr, Num, Power, Product, Quotient, Sum, Var, variables
-from verify.mistakes import Edit
 from verify.routes import quantity
+from verify.slips import Edit
 
 Array = NDArray[np.float64]
 

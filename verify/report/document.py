@@ -8,8 +8,8 @@ from typing import Any
 
 from verify.check import Checked
 from verify.context import Context
-from verify.diagnose import Diagnosis
 from verify.formulas import FormulaJudgement
+from verify.hypothesis import Diagnosis
 from verify.judge import Judgement
 
 NO_CONTEXT = Context(None, (), None)

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
 
 from verify import figures
+from verify.algebra.ball import Undecided
 from verify.check import Checked
 from verify.derivation import Derivation, Kind
-from verify.diagnose import Diagnosis, ties
 from verify.example import What
 from verify.expr import show
 from verify.figures import Verdict
 from verify.formulas import FormulaJudgement
+from verify.hypothesis import Diagnosis, ties
 from verify.judge import Judgement
 from verify.report.document import summary
 from verify.routes import Balls, quantity
-from verify.scalars import Undecided
 
 DIGITS = 10
 MAX_STEPS = 120
@@ -200,7 +200,11 @@ def explanation(diagnoses: Sequence[Diagnosis], own: str, most: int = 3) -> Iter
             yield f"   gives {_trim(found.value)}{also}{_odds(found)}"
     if len(best) > 1:
         apart = digits_apart(best)
-        yield f"   {apart} digits would tell them apart" if apart else "   they give the same value: no digits tell them apart"
+        yield (
+            f"   {apart} digits would tell them apart"
+            if apart
+            else "   they give the same value: no digits tell them apart"
+        )
     if len(diagnoses) > len(best):
         yield f"   ({len(diagnoses) - len(best)} more that are alike or less simple: --json lists them)"
 
@@ -253,7 +257,11 @@ def explain(checked: Checked, judgement: Judgement | FormulaJudgement) -> list[s
     if isinstance(judgement, FormulaJudgement):
         head = f"  {_where(judgement.claim.slide)}: {judgement.claim.text} is {_verdict(judgement)}"
         told = list(_formula_erratum(judgement))
-        return [*(told or [head]), f"      {judgement.proof}", f"      true: {judgement.claim.side} = {judgement.exact}"]
+        return [
+            *(told or [head]),
+            f"      {judgement.proof}",
+            f"      true: {judgement.claim.side} = {judgement.exact}",
+        ]
     claim = judgement.claim
     lines = [*_erratum(checked, judgement)] or [
         f"  {_where(claim.slide)}: {claim.what} = {claim.printed.text} is right; exactly {_value(judgement)}"
@@ -265,7 +273,9 @@ def explain(checked: Checked, judgement: Judgement | FormulaJudgement) -> list[s
     lines += ["", f"  The steps that lead to {claim.what}" + (", right | with the mistake:" if wrong else ":")]
     for step in _leading(checked.derivation, wrong, quantity(claim.what)):
         lines.append(f"    {step} = {checked.derivation.by_name[step].expr} = {right[step]}")
-        if wrong and (wrong.by_name[step].expr != checked.derivation.by_name[step].expr or mistaken[step] != right[step]):
+        if wrong and (
+            wrong.by_name[step].expr != checked.derivation.by_name[step].expr or mistaken[step] != right[step]
+        ):
             lines.append(f"    {' ' * len(step)} | {wrong.by_name[step].expr} = {mistaken[step]}")
     if own and own[0].after is not None:
         lines.append(f"  and {own[0].after} updates of this kind give {_trim(own[0].value)}")
