@@ -15,7 +15,7 @@ import numpy as np
 from verify.conventions import numberings
 from verify.edits import Edit, small_edits
 from verify.example import Example
-from verify.expr import Call, Expr, Num, Var, children
+from verify.expr import Expr, Num, Var
 from verify.figures import Interval, Verdict, decimal
 from verify.identity import Answer, Identity, compare, within
 from verify.points import Witness
@@ -178,9 +178,7 @@ def _shown(entry: Entry, true: Expr, truths: Truths) -> str:
 
 
 def _counterexample(entry: Entry, witness: Witness, true: Expr, truths: Truths) -> Counterexample:
-    unknown = any(
-        _calls(truths.setting.expand(side), ("phi", "dphi")) for side in (true, truths.formula(entry.printed))
-    )
+    unknown = {"phi", "dphi"} & truths.setting.functions(true, truths.formula(entry.printed))
     return Counterexample(
         str(entry.side),
         {name: str(value) for name, value in witness.point.items()},
@@ -188,11 +186,6 @@ def _counterexample(entry: Entry, witness: Witness, true: Expr, truths: Truths) 
         _digits(witness.left),
         "phi is the sigmoid here" if unknown else "",
     )
-
-
-def _calls(expr: Expr, functions: tuple[str, ...]) -> bool:
-    own = isinstance(expr, Call) and expr.function in functions
-    return own or any(_calls(child, functions) for child in children(expr))
 
 
 def _digits(interval: Interval) -> str:

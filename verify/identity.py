@@ -17,11 +17,12 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
-from verify.algebra.normal import PIECEWISE, Domain, Key, NeedSign, NoValue, Ratio, TooLarge, Workspace
-from verify.expr import Call, Expr, children, variables
+from verify.algebra.normal import PIECEWISE, Domain, Key, NeedSign, NoValue, Ratio, TooLarge, Workspace, reached
+from verify.expr import Expr, variables
 from verify.points import MAX_BITS, WITNESS_BITS, Setting, Values, Witness, differ, find_witness, points
 
 MAX_KINKS = 6
+MAX_ROUNDS = 30
 
 
 class Answer(StrEnum):
@@ -65,7 +66,7 @@ def compare(left: Expr, right: Expr, setting: Setting) -> Identity:
     if _suspicious(left, right, names, setting):
         witness = find_witness(left, right, names, setting)
     if witness is not None:
-        condition = prove(left, right, setting).condition if _piecewise(left - right, setting) else ""
+        condition = prove(left, right, setting).condition if PIECEWISE & setting.functions(left, right) else ""
         return Identity(Answer.WRONG, "a point where the two sides differ", witness, condition)
     proof = prove(left, right, setting)
     if proof.answer == Answer.PROVED and not proof.condition:
@@ -103,11 +104,7 @@ def prove(left: Expr, right: Expr, setting: Setting) -> Identity:
         if keep in seen:
             continue
         seen.add(keep)
-        try:
-            difference = setting.expand(left, keep) - setting.expand(right, keep)
-            found = _in_cases(difference, setting.domains)
-        except RecursionError:
-            found = Identity(Answer.INCONCLUSIVE, "the formulas are nested too deeply")
+        found = _in_cases(left - right, setting, keep)
         if found.answer == Answer.PROVED:
             return found
         reason = found
@@ -118,29 +115,29 @@ def _kept(left: Expr, right: Expr, setting: Setting) -> Iterator[frozenset[str]]
     """Which defined names to treat as free, most first: all; those that both sides end up with; none."""
     yield frozenset(setting.definitions)
     keep = set(setting.definitions)
-    while True:
-        used = [
-            set(variables(setting.expand(side, frozenset(keep)))) & setting.definitions.keys() for side in (left, right)
-        ]
+    for _ in range(MAX_ROUNDS):
+        used = [_ends(side, setting.definitions, keep) for side in (left, right)]
         single = used[0] ^ used[1]
         if not single:
+            yield frozenset(keep)
             break
         keep -= single
-    yield frozenset(keep)
     yield frozenset()
 
 
-def _piecewise(expr: Expr, setting: Setting) -> bool:
-    def found(node: Expr) -> bool:
-        return (isinstance(node, Call) and node.function in PIECEWISE) or any(map(found, children(node)))
+def _ends(expr: Expr, definitions: Mapping[str, Expr], keep: set[str]) -> set[str]:
+    """The kept names that an expression ends up with once all others are replaced by what they stand for."""
+    replaced = {name: definition for name, definition in definitions.items() if name not in keep}
+    used = set(variables(expr))
+    for name in reached(expr, replaced):
+        used.update(variables(replaced[name]))
+    return used & keep
 
-    return found(setting.expand(expr))
 
-
-def _in_cases(difference: Expr, domains: Mapping[str, Domain]) -> Identity:
+def _in_cases(difference: Expr, setting: Setting, keep: frozenset[str]) -> Identity:
     """Prove a difference to be 0, by cases over the signs that its piecewise functions ask for."""
     for size in (24, 96, 384):
-        workspace = Workspace(domains, size)
+        workspace = Workspace(setting.domains, size, setting.without(keep))
         try:
             cases = list(_cases(workspace, difference, {}, {}))
         except TooLarge as error:
@@ -218,13 +215,13 @@ def within(expr: Expr, low: Expr, high: Expr, setting: Setting) -> Identity:
                 value, bound = (ends_of[1], ends_of[0]) if smaller is low else (ends_of[0], ends_of[1])
                 return Identity(Answer.WRONG, "a point outside of the range", Witness(point, value, bound))
     for smaller, larger in ((low, expr), (expr, high)):
-        if not _at_least_zero(setting.expand(larger) - setting.expand(smaller), setting.domains):
+        if not _at_least_zero(larger - smaller, setting):
             return Identity(Answer.INCONCLUSIVE, "the sign of the difference is not decided")
     return Identity(Answer.PROVED, "the signs of the two differences")
 
 
-def _at_least_zero(difference: Expr, domains: Mapping[str, Domain]) -> bool:
-    workspace = Workspace(domains, 96)
+def _at_least_zero(difference: Expr, setting: Setting) -> bool:
+    workspace = Workspace(setting.domains, 96, setting.without())
 
     def holds(signs: Mapping[Key, int]) -> bool:
         try:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from verify.algebra.normal import Domain
-from verify.expr import Call, Expr, Num, Power, Product, Quotient, Sum, Var, substitute, variables
+from verify.algebra.normal import Domain, reached
+from verify.expr import Call, Expr, Num, Power, Product, Quotient, Sum, Var, children, variables
 from verify.figures import Interval
 from verify.scalars import BALL, EXACT, FLOAT, Irrational, ends, precision
 from verify.tape import Algebra
@@ -45,31 +45,27 @@ class Setting:
     definitions: Mapping[str, Expr] = field(default_factory=dict)
     constants: Mapping[str, Fraction] = field(default_factory=dict)
 
-    def expand(self, expr: Expr, keep: frozenset[str] = frozenset()) -> Expr:
-        """Every defined name replaced by what it stands for, and every constant by its number, but for those kept."""
-        known: dict[str, Expr] = {name: Num(value) for name, value in self.constants.items()}
-        needed = self.needed(expr, keep)
-        for name, definition in self.definitions.items():
-            if name in needed:
-                known[name] = substitute(definition, known)
-        return substitute(expr, known)
+    def without(self, keep: frozenset[str] = frozenset()) -> dict[str, Expr]:
+        """What every name stands for, constants included, but for the kept ones, which stay free."""
+        numbers: dict[str, Expr] = {name: Num(value) for name, value in self.constants.items()}
+        return numbers | {name: expr for name, expr in self.definitions.items() if name not in keep}
 
-    def needed(self, expr: Expr, keep: frozenset[str] = frozenset()) -> set[str]:
-        """The defined names that the expression rests on, those behind kept names left out."""
-        needed: set[str] = set()
-        waiting = [expr]
+    def functions(self, *exprs: Expr) -> set[str]:
+        """The functions that the expressions call, directly or in the definitions that they rest on."""
+        found: set[str] = set()
+        waiting = [*exprs, *(self.definitions[name] for expr in exprs for name in reached(expr, self.definitions))]
         while waiting:
-            for name in set(variables(waiting.pop())) - needed - keep:
-                if name in self.definitions:
-                    needed.add(name)
-                    waiting.append(self.definitions[name])
-        return needed
+            node = waiting.pop()
+            if isinstance(node, Call):
+                found.add(node.function)
+            waiting.extend(children(node))
+        return found
 
     def free(self, *exprs: Expr) -> tuple[str, ...]:
         """The free names that the expressions depend on, in the order of ``domains``, then of first use."""
         used: dict[str, None] = {}
         for expr in exprs:
-            for name in self.needed(expr):
+            for name in reached(expr, self.definitions):
                 used.update(dict.fromkeys(variables(self.definitions[name])))
             used.update(dict.fromkeys(variables(expr)))
         known = [name for name in self.domains if name in used]
@@ -143,7 +139,7 @@ class Values:
             raise TypeError(f"value: not an expression: {node!r}")
 
         if not known.keys() >= set(variables(expr)):
-            needed = self._setting.needed(expr)
+            needed = reached(expr, self._setting.definitions)
             for name, definition in self._setting.definitions.items():  # in order, so that no chain recurses
                 if name in needed and name not in known:
                     known[name] = walk(definition)

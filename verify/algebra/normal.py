@@ -18,7 +18,7 @@ from typing import Any
 
 import flint
 
-from verify.expr import Call, Expr, Num, Power, Product, Quotient, Sum, Var
+from verify.expr import Call, Expr, Num, Power, Product, Quotient, Sum, Var, variables
 
 MAX_TERMS = 5_000
 MAX_DEGREE = 400
@@ -74,10 +74,13 @@ class Workspace:
     Args:
         domains: of the free names; a name that is not listed is real.
         size: how many atoms there may be.
+        definitions: of names that stand for expressions, each after those that it uses.
     """
 
     domains: Mapping[str, Domain]
     size: int = 48
+    definitions: Mapping[str, Expr] = field(default_factory=dict)
+    _defined: dict[str, Ratio] = field(default_factory=dict)
     _atoms: dict[Key, int] = field(default_factory=dict)
     _positive: set[int] = field(default_factory=set)
     _unit: set[int] = field(default_factory=set)
@@ -101,8 +104,13 @@ class Workspace:
             TooLarge: where the limits of this module are exceeded, or there are more atoms than ``size``.
         """
         self._signs = signs or {}
+        needed = reached(expr, self.definitions)
         while True:
+            self._defined = {}
             try:
+                for name, definition in self.definitions.items():  # in order, so that no chain of them recurses
+                    if name in needed:
+                        self._defined[name] = self._ratio(definition)
                 return self._ratio(expr)
             except _Restart:
                 continue
@@ -147,7 +155,7 @@ class Workspace:
             case Num(value):
                 return Ratio(self._constant(value), self._one)
             case Var(name):
-                return Ratio(self._name(name), self._one)
+                return self._defined[name] if name in self._defined else Ratio(self._name(name), self._one)
             case Sum(terms):
                 return self._sum([self._ratio(term) for term in terms])
             case Product(factors):
@@ -441,6 +449,18 @@ class Workspace:
             rest = (1 + self._generators[index]) ** (degree - int(exponents[index]))
             result += self._context.from_dict({tuple(exponents): coefficient}) * rest
         return result
+
+
+def reached(expr: Expr, definitions: Mapping[str, Expr]) -> set[str]:
+    """The defined names that an expression rests on, directly or through others."""
+    found: set[str] = set()
+    waiting = [expr]
+    while waiting:
+        for name in set(variables(waiting.pop())) - found:
+            if name in definitions:
+                found.add(name)
+                waiting.append(definitions[name])
+    return found
 
 
 def _key(polynomial: Any) -> Key:
