@@ -67,21 +67,21 @@ def optax_losses() -> Iterator[Case]:
     signs = jnp.sign(y)
     binary = (y > 0).astype(jnp.float32)
     both = {"argnums": (0, 1)}
-    for name in "squared_error l2_loss huber_loss log_cosh cosine_similarity cosine_distance".split():
+    for name in ["squared_error", "l2_loss", "huber_loss", "log_cosh", "cosine_similarity", "cosine_distance"]:
         yield name, getattr(losses, name), (x, y), both
-    for name in "hinge_loss perceptron_loss".split():
+    for name in ["hinge_loss", "perceptron_loss"]:
         yield name, getattr(losses, name), (x, signs), {}
-    for name in "sigmoid_binary_cross_entropy sigmoid_focal_loss sparsemax_loss binary_dice_loss".split():
+    for name in ["sigmoid_binary_cross_entropy", "sigmoid_focal_loss", "sparsemax_loss", "binary_dice_loss"]:
         yield name, getattr(losses, name), (x, binary), {}
-    for name in "softmax_cross_entropy safe_softmax_cross_entropy poly_loss_cross_entropy".split():
+    for name in ["softmax_cross_entropy", "safe_softmax_cross_entropy", "poly_loss_cross_entropy"]:
         yield name, getattr(losses, name), (x, labels), both
     yield "dice_loss", losses.dice_loss, (x, binary), {}
     yield "multiclass_generalized_dice_loss", losses.multiclass_generalized_dice_loss, (x, labels), {}
     yield "softmax_cross_entropy_with_integer_labels", losses.softmax_cross_entropy_with_integer_labels, (x, ids), {}
-    for name in "multiclass_hinge_loss multiclass_perceptron_loss multiclass_sparsemax_loss".split():
+    for name in ["multiclass_hinge_loss", "multiclass_perceptron_loss", "multiclass_sparsemax_loss"]:
         yield name, getattr(losses, name), (x, ids), {}
     log_p, q = jax.nn.log_softmax(x), labels
-    for name in "kl_divergence convex_kl_divergence generalized_kl_divergence".split():
+    for name in ["kl_divergence", "convex_kl_divergence", "generalized_kl_divergence"]:
         yield name, getattr(losses, name), (log_p, q), both
     yield "kl_divergence_with_log_targets", losses.kl_divergence_with_log_targets, (log_p, jnp.log(q)), both
     yield "ranking_softmax_loss", losses.ranking_softmax_loss, (x, jnp.abs(y)), {}
@@ -137,7 +137,9 @@ def flax_linen() -> Iterator[Case]:
     yield _module("SpectralNorm", nn.SpectralNorm(nn.Dense(3)), x, update_stats=True)
     yield _module("PReLU", nn.PReLU(), x)
     yield _module("Dropout", nn.Dropout(0.4, deterministic=False), x)
-    yield _module("MultiHeadDotProductAttention", nn.MultiHeadDotProductAttention(2, qkv_features=4), sequence, sequence)
+    yield _module(
+        "MultiHeadDotProductAttention", nn.MultiHeadDotProductAttention(2, qkv_features=4), sequence, sequence
+    )
     yield _module("SelfAttention", nn.SelfAttention(2, qkv_features=4), sequence)
     cells = {
         "LSTMCell": nn.LSTMCell(3),
@@ -168,11 +170,11 @@ def _model(name: str, model: Any, x: Any, **call: Any) -> Case:
 def fnn_parts() -> Iterator[Case]:
     """The activations, losses and layers of fnn."""
     x, y = normal(3, 4), normal(3, 4, seed=1)
-    for name in "sigmoid tanh relu leaky_relu elu softplus softmax".split():
+    for name in ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "softmax"]:
         yield name, getattr(fnn.activations, name), (x,), {}
     yield "prelu", fnn.activations.prelu, (x, jnp.float32(0.25)), {"argnums": (0, 1)}
     labels, ids, binary = jax.nn.softmax(y), jnp.array([0, 2, 1]), (y > 0).astype(jnp.float32)
-    for name in "mean_squared_error half_squared_error".split():
+    for name in ["mean_squared_error", "half_squared_error"]:
         yield name, getattr(fnn.losses, name), (x, y), {}
     yield "softmax_cross_entropy", fnn.losses.softmax_cross_entropy, (x, labels), {}
     yield (

@@ -251,6 +251,18 @@ def _mark_radicands(program: Program) -> Program:
     return replace(program, steps=tuple(reversed(steps)), radicands=radicands)
 
 
+def with_stop(program: Program, position: int) -> Program:
+    """``program`` with the results of one step held constant, as by ``stop_gradient``."""
+    step, types = program.steps[position], dict(program.types)
+    hidden = []
+    for slot in step.outputs:
+        types[len(types)] = types[slot]
+        hidden.append(len(types) - 1)
+    stops = [Step("stop_gradient", {}, (inner,), (outer,)) for inner, outer in zip(hidden, step.outputs, strict=True)]
+    held = [replace(step, outputs=tuple(hidden)), *stops]
+    return replace(program, steps=(*program.steps[:position], *held, *program.steps[position + 1 :]), types=types)
+
+
 def trace(f: Callable[..., Any], *args: Any) -> Program:
     """The program that ``f(*args)`` runs; every array leaf of ``args`` is an input, every leaf of the result an output.
 

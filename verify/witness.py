@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,6 +25,7 @@ from verify.algebra.plain import Algebra, as_array
 from verify.algebra.real import Real
 from verify.branches import Reals, Sample, short
 from verify.statement import Leaf, Statement, project
+from verify.trace import with_stop
 
 PRECISIONS = (64, 128, 256, 512)
 AGREEMENT = 2.0**-40
@@ -343,6 +344,7 @@ def looks(
             remarks.append(f"claimed - true = {_recognised(difference)} at every input tried")
     remarks += _seed_remarks(statement, sample, target, index, hold_stopped, enclosed)
     remarks += _position_remarks(statement, sample, target, index, hold_stopped, enclosed)
+    remarks += _path_remarks(statement, [sample, *samples], target)
     if not remarks:
         with precision(64):
             quotient = enclosed.claimed / enclosed.truth if not enclosed.truth.contains(0) else None
@@ -422,4 +424,25 @@ def _position_remarks(
         ):
             swapped = len(shape) == 2 and other == index[::-1]
             return [f"it is the true value of entry {list(other)}" + (": transposed?" if swapped else "")]
+    return []
+
+
+_MOST_STEPS = 150
+
+
+def _path_remarks(statement: Statement, samples: Sequence[Sample], target: int) -> list[str]:
+    """Is the claim the derivative with some intermediate value held constant: a path that was forgotten?"""
+    if len(statement.forward.steps) > _MOST_STEPS or statement.forward.size > 20_000:
+        return []
+    weights: list[Reals | None] = [None] * len(statement.targets)
+    weights[target] = samples[0].weights[target]
+    measures = [_Measure(statement, sample, hold_stopped=True) for sample in samples[:2]]
+    for position, step in enumerate(statement.forward.steps):
+        if not statement.forward.types[step.outputs[0]].floating:
+            continue
+        for measure in measures:
+            measure.statement = replace(statement, forward=with_stop(statement.forward, position))
+        if step.source and all(measure.difference(weights) <= 1e-12 for measure in measures):
+            where = f"{step.primitive!r} at {step.source}"
+            return [f"it is the derivative with one value held constant: the path through {where} is missing"]
     return []

@@ -45,11 +45,18 @@ class Planted:
 
 def rule(function: Function, backward: Callable[[Arrays, Any], Arrays]) -> Callable[..., Any]:
     """``function`` with ``backward`` as its custom rule."""
-    wrapped = jax.custom_vjp(function.forward)
-    wrapped.defvjp(lambda *args: (function.forward(*args), args), backward)
-    named: Callable[..., Any] = wrapped
-    named.__name__ = function.name
-    return named
+    wrapped: Any = jax.custom_vjp(function.forward)
+
+    def forward(*args: Any) -> tuple[Any, Arrays]:
+        return function.forward(*args), args
+
+    def pullback(args: Arrays, ct: Any) -> Arrays:
+        return backward(tuple(jnp.asarray(a) for a in args), jnp.asarray(ct))  # some checkers hand in NumPy arrays
+
+    wrapped.defvjp(forward, pullback)
+    wrapped.__name__ = function.name
+    applied: Callable[..., Any] = wrapped
+    return applied
 
 
 def right(function: Function) -> Callable[..., Any]:

@@ -114,6 +114,10 @@ def _layer_norm(x: Any, scale: Any, shift: Any) -> Any:
     return (x - m) * jax.lax.rsqrt(v + 1e-2) * scale + shift
 
 
+def _fold(x: Any, rows: str) -> Any:
+    return x.sum(0) if rows == "sum" else x[0]
+
+
 def _layer_norm_backward(
     args: Arrays, ct: Any, eps: float = 1e-2, through_variance: bool = True, rows: str = "sum", n: float = 5.0
 ) -> Arrays:
@@ -124,8 +128,7 @@ def _layer_norm_backward(
     dx = g - g.mean(-1, keepdims=True)
     if through_variance:
         dx = dx - h * (g * h).mean(-1, keepdims=True)
-    fold = (lambda a: a.sum(0)) if rows == "sum" else (lambda a: a[0])
-    return r * dx, fold(ct * h), fold(ct)
+    return r * dx, _fold(ct * h, rows), _fold(ct, rows)
 
 
 def _rms_norm(x: Any, scale: Any) -> Any:
