@@ -28,7 +28,8 @@ _SPEC: Any = jax.ShapeDtypeStruct  # has no annotations of its own
 def save(path: str | Path, tree: Any, about: Mapping[str, Any] | None = None) -> None:
     """Keeps a pytree of arrays in the folder ``path``, replacing what was kept there before.
 
-    The folder appears whole or not at all: an interruption leaves the old one.
+    The folder appears whole or not at all. (A process killed between the two renames of a replacement leaves the old
+    one beside it, under a hidden name.)
 
     Args:
         path: the folder; its parents are made.
@@ -59,9 +60,7 @@ def save(path: str | Path, tree: Any, about: Mapping[str, Any] | None = None) ->
             description = {"format": _FORMAT, "arrays": leaves, "about": dict(about or {})}
             (fresh / _DESCRIPTION).write_text(json.dumps(description, indent=1))
             (fresh / _MANIFEST).write_text(json.dumps(_digests(fresh), indent=1))
-            if path.exists():
-                path.rename(Path(scratch) / "old")
-            fresh.rename(path)
+            _swap(fresh, path, Path(scratch) / "old")
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from None
 
@@ -110,10 +109,10 @@ def describe(path: str | Path) -> dict[str, Any]:
 
 
 def check_replaceable(path: str | Path) -> None:
-    """Refuses a folder that :func:`save` did not make: replacing it would destroy somebody's files.
+    """Refuses what :func:`save` would refuse: a folder that it did not make, because replacing it would destroy files.
 
     Raises:
-        CheckpointError: there is something else at ``path``.
+        CheckpointError: there is something else at ``path``, or it lies where nothing can be written.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -122,6 +121,9 @@ def check_replaceable(path: str | Path) -> None:
     path = Path(path)
     if path.exists() and not (path / _MANIFEST).is_file() and not (path.is_dir() and not any(path.iterdir())):
         raise CheckpointError(f"{path}: exists and holds no kept parameters; it is not replaced")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise CheckpointError(f"{path}: cannot be written: {above} is not a folder that can be written to")
 
 
 def find_newest(folder: str | Path) -> Path:
@@ -140,6 +142,19 @@ def find_newest(folder: str | Path) -> Path:
     if not manifests:
         raise CheckpointError(f"{folder}: no kept parameters there")
     return max(manifests, key=lambda manifest: (manifest.stat().st_mtime_ns, manifest.parent.name)).parent
+
+
+def _swap(fresh: Path, path: Path, aside: Path) -> None:
+    """Puts ``fresh`` where ``path`` is; whatever stops it half way, the old folder is put back."""
+    replacing = path.exists()
+    if replacing:
+        path.rename(aside)
+    try:
+        fresh.rename(path)
+    except BaseException:
+        if replacing and not path.exists():
+            aside.rename(path)
+        raise
 
 
 def _read(path: str | Path) -> dict[str, Any]:

@@ -192,7 +192,10 @@ def _load(run: Path) -> tuple[Model, Params, State, dict[str, Any]]:
         model = recipes.build(about["model"])
         x = spec(np.broadcast_to(np.float32(0), (1, *about["data"]["input_shape"])))
         like = jax.eval_shape(lambda: dict(zip(("params", "state"), model.init(jax.random.key(0), x), strict=True)))
-    except (KeyError, TypeError) as error:
+        float(about["data"]["scale"]), int(about["data"]["n_classes"])
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{run}: was not kept by train: its description lacks or garbles {error}") from None
     tree = checkpoint.load(run, like)
     return model, tree["params"], tree["state"], about

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -84,13 +84,13 @@ def evaluate(
     return {name: float(np.average(value.astype(np.float64), weights=weights)) for name, value in values.items()}
 
 
-@cache
+@lru_cache(maxsize=64)
 def _forward(model: Model) -> Callable[..., Any]:
     # One compiled function per model, so that a second call compiles nothing.
     return jax.jit(lambda params, state, x: model.apply(params, state, x)[0])
 
 
-@cache
+@lru_cache(maxsize=64)
 def _score(model: Model, metrics: tuple[tuple[str, ExampleLoss], ...]) -> Callable[..., dict[str, Any]]:
     def score(params: Params, state: State, x: Any, y: Any) -> dict[str, Any]:
         outputs, _ = model.apply(params, state, x)

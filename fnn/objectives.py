@@ -95,4 +95,6 @@ def weighted_mean(
         f"weights.shape == {values.shape}",
         f"weights.shape == {weights.shape}",
     )
-    return jnp.sum(jnp.where(weights > 0, weights * values, 0)) / jnp.sum(weights)
+    total = jnp.sum(weights)
+    # A batch in which no example counts has the loss 0, and so the gradient 0.
+    return jnp.sum(jnp.where(weights > 0, weights * values, 0)) / jnp.where(total > 0, total, 1)

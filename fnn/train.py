@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from fnn.data.batching import batches, check_finite, count_examples, effective_size, to_host
+from fnn.data.batching import batches, check_finite, check_weights, count_examples, effective_size, to_host
 from fnn.errors import DivergedError, expect
 from fnn.objectives import loss_and_grad
 from fnn.types import Batch, KeyArray, Metrics, Objective, Params, State, TrainState
@@ -193,10 +194,11 @@ def epochs(
     host = to_host(data)
     check_finite(host, "fit")
     size = effective_size(batch_size, count_examples(host))
+    check_weights(host, "fit")
     order_key, step_key = jax.random.split(key)
     step = jax.jit(_tallied(make_step(objective, optimizer)), donate_argnums=(0, 1))
     # A copy, because the buffers of a TrainState are donated to the step and end with it.
-    train_state = _copy(start(optimizer, params, state, step_key))
+    train_state, _ = _copy(start(optimizer, params, state, step_key))
     names = _metric_names(objective, train_state, next(batches(host, size)))
     sent = 0
     for number in range(1, n_epochs + 1):
@@ -206,7 +208,8 @@ def epochs(
             sent += 1
             if on_step is not None:
                 on_step(sent)
-        yield Epoch(number, _read(tally, train_state), _copy(train_state))
+        kept, finite = _copy(train_state)
+        yield Epoch(number, _read(tally, kept.step, finite), kept)
 
 
 class Tally(NamedTuple):
@@ -246,24 +249,26 @@ def _metric_names(objective: Objective, train_state: TrainState, batch: Batch) -
 
 
 def _empty_tally(names: list[str]) -> Tally:
-    return Tally({name: jnp.zeros(()) for name in names}, jnp.zeros(()), jnp.full((), -1, jnp.int32))
+    zero: Any = np.zeros((), np.float32)
+    none: Any = np.full((), -1, np.int32)
+    return Tally(dict.fromkeys(names, zero), zero, none)
 
 
-def _read(tally: Tally, train_state: TrainState) -> dict[str, float]:
+@jax.jit
+def _copy(train_state: TrainState) -> tuple[TrainState, Bool[Array, ""]]:
+    """A copy, and whether all parameters are finite."""
+    finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(train_state.params)]
+    return jax.tree.map(jnp.copy, train_state), jnp.array(finite, bool).all()
+
+
+def _read(tally: Tally, step: Int[Array, ""], finite: Bool[Array, ""]) -> dict[str, float]:
     """The epoch's means; raises if training left the finite numbers."""
-    host = jax.device_get(tally)
-    if host.first_bad >= 0:
-        step = int(host.first_bad)
-        raise DivergedError(f"training diverged: the loss of step {step} is not finite; lower the learning rate", step)
-    if not all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(train_state.params)):
-        step = int(train_state.step)
-        raise DivergedError(
-            f"training diverged: a parameter is not finite after step {step}; lower the learning rate", step
-        )
+    host, bad = jax.device_get(tally), int(tally.first_bad)
+    if bad >= 0:
+        reason = "the learning rate is too high, or a label is no class"
+        raise DivergedError(f"training diverged: the loss of step {bad} is not finite; {reason}", bad)
+    if not finite:
+        reason = "the learning rate is too high"
+        raise DivergedError(f"training diverged: a parameter is not finite after step {step}; {reason}", int(step))
     names = ["loss", *(name for name in host.sums if name != "loss")]
     return {name: float(host.sums[name] / host.examples) for name in names}
-
-
-def _copy(train_state: TrainState) -> TrainState:
-    copied: TrainState = jax.tree.map(jnp.copy, train_state)
-    return copied

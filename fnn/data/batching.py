@@ -109,6 +109,29 @@ def effective_size(batch_size: int | None, count: int) -> int:
     return count if batch_size is None else min(batch_size, count)
 
 
+def check_weights(data: Batch, where: str = "data") -> None:
+    """Refuses weights that are no weights.
+
+    Raises:
+        InputError: weights are not one number per example, some are negative, or all are 0.
+
+    Example:
+        >>> check_weights(Batch(np.zeros(2), np.zeros(2), np.array([1.0, -1.0])))
+        Traceback (most recent call last):
+            ...
+        fnn.errors.InputError: data: expected weights of at least 0 and not all 0, got a smallest of -1.0, a sum of 0.0
+    """
+    w = data.weights
+    if w is None:
+        return
+    expect(
+        isinstance(w, np.ndarray) and w.ndim == 1, where, "one weight per example", f"weights of shape {np.shape(w)}"
+    )
+    smallest, total = float(w.min()), float(w.sum())
+    sound = smallest >= 0 and total > 0
+    expect(sound, where, "weights of at least 0 and not all 0", f"a smallest of {smallest}, a sum of {total}")
+
+
 def check_finite(data: Batch, where: str = "data") -> None:
     """Refuses data with a NaN or an infinity in it, naming the place: training would only spread it.
 

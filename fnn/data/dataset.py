@@ -66,7 +66,13 @@ def make_dataset(
     for part, (_, labels) in (("training", train), ("test", test)):
         _check_range(f"{name}, {part} data", labels, classes)
     divisor = scale if scale is not None else _scale_of(train[0])
-    return Dataset(name, _batch(train, divisor), _batch(test, divisor), classes, divisor)
+    return Dataset(
+        name,
+        _batch(f"{name}, training data", train, divisor),
+        _batch(f"{name}, test data", test, divisor),
+        classes,
+        divisor,
+    )
 
 
 def to_inputs(images: Num[np.ndarray, "n ..."], scale: float) -> Float[np.ndarray, "n ..."]:
@@ -76,8 +82,12 @@ def to_inputs(images: Num[np.ndarray, "n ..."], scale: float) -> Float[np.ndarra
         >>> to_inputs(np.full((1, 2, 2), 255, np.uint8), 255.0)[0, 0, 0]
         array([1.], dtype=float32)
     """
-    x = images.astype(np.float32)
-    x /= np.float32(scale)
+    with np.errstate(over="ignore"):  # what does not fit float32 becomes infinite, and is refused as such
+        if images.dtype == np.float64:
+            images = images / scale
+            scale = 1.0
+        x = images.astype(np.float32)
+        x /= np.float32(scale)
     return x[..., None] if x.ndim == 3 else x
 
 
@@ -88,9 +98,11 @@ def _scale_of(images: Num[np.ndarray, "n ..."]) -> float:
     return largest if largest > 0 else 1.0
 
 
-def _batch(pair: tuple[np.ndarray, np.ndarray], scale: float) -> Batch:
+def _batch(where: str, pair: tuple[np.ndarray, np.ndarray], scale: float) -> Batch:
     images, labels = pair
-    return Batch(to_inputs(images, scale), labels.astype(np.int32))
+    batch = Batch(to_inputs(images, scale), labels.astype(np.int32))
+    check_finite(batch, where)
+    return batch
 
 
 def _check_pair(where: str, images: np.ndarray, labels: np.ndarray) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fnn.errors import InputError
-from fnn.types import KeyArray, Model, Params, State
+from fnn.types import KeyArray, Model, Params, State, spec
 
 
 def stateless(name: str, init: Callable[[KeyArray, Any], Params], forward: Callable[[Params, Any], Any]) -> Model:
@@ -14,7 +14,7 @@ def stateless(name: str, init: Callable[[KeyArray, Any], Params], forward: Calla
 
     Args:
         name: what a person calls it.
-        init: ``(key, x) -> params``.
+        init: ``(key, x) -> params``; it sees shape and dtype of ``x`` only.
         forward: ``(params, x) -> y``.
 
     Example:
@@ -26,7 +26,7 @@ def stateless(name: str, init: Callable[[KeyArray, Any], Params], forward: Calla
     """
 
     def init_model(key: KeyArray, x: Any) -> tuple[Params, State]:
-        return init(key, x), {}
+        return init(key, spec(x)), {}
 
     def apply(
         params: Params, state: State, x: Any, *, key: KeyArray | None = None, train: bool = False

@@ -202,9 +202,7 @@ def test_xor_is_learned_with_a_hidden_layer():
 
 def test_divergence_names_the_step(line):
     objective, params, state, data = line
-    with pytest.raises(
-        DivergedError, match=r"^training diverged: the loss of step [0-9]+ is not finite; lower"
-    ) as error:
+    with pytest.raises(DivergedError, match=r"^training diverged: the loss of step [0-9]+ is not finite; ") as error:
         fit(objective, optax.sgd(1e6), params, state, data, key=KEY, n_epochs=10, batch_size=4)
     # Followed by hand in float64: the first step at which the loss leaves the range of float32.
     assert error.value.step == first_bad_step(line, 1e6)
@@ -224,7 +222,7 @@ def first_bad_step(line, rate):
 
 def test_a_parameter_lost_in_the_very_last_step_is_noticed(line):
     objective, params, state, data = line
-    with pytest.raises(DivergedError, match=r"^training diverged: a parameter is not finite after step 1; lower"):
+    with pytest.raises(DivergedError, match=r"^training diverged: a parameter is not finite after step 1; the"):
         fit(objective, optax.sgd(float("inf")), params, state, data, key=KEY, n_epochs=1, batch_size=None)
 
 
