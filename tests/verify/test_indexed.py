@@ -63,7 +63,7 @@ from verify.indexed import (
     sum_except,
     sum_over,
 )
-from verify.indexed.exact import Dual, LogOf, apply_function
+from verify.indexed.exact import Dual, Inexact, LogOf, apply_function
 from verify.indexed.instances import World
 from verify.indexed.softmax import CROSS_ENTROPY, LABELS, ONE_LABEL, SCORES, SOFTMAX
 from verify.indexed.softmax import I as SI
@@ -382,6 +382,12 @@ def test_unknown_functions_of_an_array() -> None:
     assert prove(twice, hessian - 2 * Delta(I, J) * call(f, K, X[K] ** 2, I)).verdict == "REFUTED"
 
 
+def test_assumptions_that_nothing_satisfies_are_pointed_out() -> None:
+    impossible = Assumption(exp(X[I]), as_term(-1))
+    proof = prove(exp(X[I]) * Y[I], -Y[I], assumptions=[impossible])
+    assert "may be empty" in proof.note
+
+
 def test_what_is_not_decided_is_inconclusive() -> None:
     # True for real numbers, but the calculus does not know it: no proof, and no counterexample either.
     proof = prove(exp(X[I] / 2) ** 2, exp(X[I]))
@@ -519,6 +525,8 @@ def test_a_random_edit_is_never_proved(seed: int) -> None:
 def test_exact_functions_against_their_textbook_values() -> None:
     two = LogOf(Fraction(2))
     assert apply_function("exp", 5, two) == 2
+    assert two * 3 == LogOf(Fraction(8))
+    assert two * 10**12 == Inexact()  # not computed: the number has 10^12 digits
     assert apply_function("sigmoid", 0, two) == Fraction(2, 3)
     assert apply_function("sigmoid", 1, two) == Fraction(2, 9)
     assert apply_function("sigmoid", 2, two) == Fraction(2, 9) * (1 - Fraction(4, 3))
@@ -528,6 +536,19 @@ def test_exact_functions_against_their_textbook_values() -> None:
     assert apply_function("log", 0, Fraction(2)) == two
     assert apply_function("log", 3, Fraction(2)) == Fraction(2, 8)
     assert apply_function("log", 1, Dual(Fraction(2), Fraction(1))) == Dual(Fraction(1, 2), Fraction(-1, 4))
+
+
+def test_a_constant_without_exact_form_keeps_the_slope_beside_it() -> None:
+    for constant in (exp(as_term(2)), log(as_term(3)), exp(as_term(2)) * log(as_term(3))):
+        assert prove(diff(constant + 2 * X[I] * exp(Y[J]), X[I]), 2 * exp(Y[J])).verdict == "PROVED"
+        assert prove(diff(constant * X[I], X[I]), constant).verdict == "PROVED"
+
+
+def test_the_inverse_of_an_inverse_is_expanded() -> None:
+    canonical = Canonical()
+    for term in (1 / apply("tanh", X[I], 1), sum_over(K, X[K] / apply("tanh", Y[K], 1)), 1 / (1 / (1 + X[I]))):
+        assert canonical.equal(canonical.normal(term), term)
+        assert canonical.normal(canonical.normal(term)) == canonical.normal(term)
 
 
 def test_derivatives_of_derivatives_by_nested_dual_numbers() -> None:

@@ -50,6 +50,7 @@ from verify.indexed.terms import (
 __all__ = ["Assumption", "Canonical"]
 
 _numbers = itertools.count()
+_MOST_DIVISIONS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Canonical:
     def __init__(self, assumptions: Iterable[Assumption] = ()) -> None:
         self._rules: list[tuple[Term, tuple[Index, ...], Term]] = []
         self._memo: dict[Term, Poly] = {}
+        self._divisions = 0
         self.assumptions = tuple(assumptions)
         self._pure = Canonical() if self.assumptions else self
         for assumption in self.assumptions:
@@ -214,10 +216,17 @@ class Canonical:
             joined = self._join(powers, deltas)
             if joined is not None:
                 return joined
+        for generator, exponent in powers.items():
+            if isinstance(generator, Power) and exponent < 0:
+                rest_of_it = {g: e for g, e in powers.items() if g != generator}
+                return self._times(self._monomial(rest_of_it), self._power(self.poly(generator.base), -exponent))
         for inverse in powers:
             if isinstance(inverse, Power):
                 (lead, _), *rest = self.poly(inverse.base).sorted()
                 if all(powers.get(g, 0) >= e for g, e in lead):
+                    self._divisions += 1
+                    if self._divisions > _MOST_DIVISIONS:
+                        raise UndecidedError("canonical form: too many denominators")
                     # lead/P = 1 - (P - lead)/P; the monomials of P - lead are smaller, so this ends.
                     for g, e in lead:
                         powers[g] -= e

@@ -29,6 +29,13 @@ __all__ = [
 ]
 
 
+# Balls are untyped, and a Dual is over any value: the arithmetic is duck-typed on purpose.
+Value: TypeAlias = Any
+
+
+_MOST_BITS = 10_000
+
+
 class InexactError(ArithmeticError):
     """The value that is needed is neither rational nor the logarithm of a rational number."""
 
@@ -37,15 +44,17 @@ class InexactError(ArithmeticError):
 class Inexact:
     """A finite real number that has no exact form here; only a product with 0 is known."""
 
-    def __add__(self, other: object) -> Inexact:
-        return self
+    def __add__(self, other: Value) -> Value:
+        return NotImplemented if isinstance(other, Dual) else self
 
     __radd__ = __add__
 
     def __neg__(self) -> Inexact:
         return self
 
-    def __mul__(self, other: object) -> Inexact | Fraction:
+    def __mul__(self, other: Value) -> Value:
+        if isinstance(other, Dual):
+            return NotImplemented
         return Fraction(0) if other == 0 else self
 
     __rmul__ = __mul__
@@ -62,7 +71,9 @@ class LogOf:
 
     argument: Fraction
 
-    def __add__(self, other: LogOf | Inexact | Fraction | int) -> LogOf | Inexact | Fraction:
+    def __add__(self, other: Value) -> Value:
+        if isinstance(other, Dual):
+            return NotImplemented
         if isinstance(other, LogOf):
             return logarithm(self.argument * other.argument)
         return self if other == 0 else Inexact()
@@ -72,10 +83,15 @@ class LogOf:
     def __neg__(self) -> LogOf:
         return LogOf(1 / self.argument)
 
-    def __mul__(self, other: LogOf | Inexact | Fraction | int) -> LogOf | Inexact | Fraction:
+    def __mul__(self, other: Value) -> Value:
+        if isinstance(other, Dual):
+            return NotImplemented
         if isinstance(other, LogOf | Inexact):
             return Inexact()
-        return logarithm(self.argument ** int(other)) if Fraction(other).denominator == 1 else Inexact()
+        bits = self.argument.numerator.bit_length() + self.argument.denominator.bit_length()
+        if Fraction(other).denominator != 1 or bits * abs(other) > _MOST_BITS:
+            return Inexact()
+        return logarithm(self.argument ** int(other))
 
     __rmul__ = __mul__
 
@@ -86,10 +102,6 @@ class LogOf:
 def logarithm(argument: Fraction) -> LogOf | Fraction:
     """The logarithm of a positive rational number; ``log 1`` is 0."""
     return Fraction(0) if argument == 1 else LogOf(argument)
-
-
-# Balls are untyped, and a Dual is over any value: the arithmetic below is duck-typed on purpose.
-Value: TypeAlias = Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import cmp_to_key
 from typing import TypeAlias
 
 from verify.indexed.structure import key
@@ -45,8 +46,18 @@ class Poly:
         return next(iter(self.terms.items())) if len(self.terms) == 1 else None
 
 
-def order_key(monomial: Monomial) -> tuple[int, list[tuple[str, int]]]:
-    return sum(e for _, e in monomial), [(key(g), e) for g, e in monomial]
+def _compare(left: Monomial, right: Monomial) -> int:
+    """By degree, then lexicographically: an order that multiplication respects, so that division by P ends."""
+    difference = sum(e for _, e in left) - sum(e for _, e in right)
+    if difference:
+        return difference
+    powers = {key(g): e for g, e in left}
+    for g, e in right:
+        powers[key(g)] = powers.get(key(g), 0) - e
+    return next((powers[name] for name in sorted(powers) if powers[name]), 0)
+
+
+order_key = cmp_to_key(_compare)
 
 
 def monomial_term(monomial: Monomial) -> Term:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Literal
 
 from verify.indexed.canonical import Assumption, Canonical
+from verify.indexed.elementary import UndecidedError
 from verify.indexed.instances import Counterexample, Instance, search
 from verify.indexed.rules import Equation, Rule, chain
 from verify.indexed.shape import same_up_to_order
@@ -138,6 +139,7 @@ def prove(
 
     Raises:
         ValueError: a lemma is not proved, or needs an assumption that is not made here.
+        ZeroDivisionError: a side divides by a term that is 0 at every size.
         SoundnessError: the calculus and exact arithmetic disagree.
 
     Example:
@@ -161,12 +163,18 @@ def prove(
     equations += [Equation(a.left, a.right, a.name).rule(inside_derivatives=False) for a in assumptions]
     judge = Canonical(assumptions)
     case = instance or Instance(one, other, tuple(assumptions))
-    if not judge.equal(one, other):
+    try:
+        equal = judge.equal(one, other)
+    except UndecidedError as error:
+        equal, proof = False, replace(proof, note=str(error))
+    if not equal:
         found, _ = search(case)
         return replace(proof, verdict="INCONCLUSIVE" if found is None else "REFUTED", counterexample=found)
     found, points = search(case, tries=_POINTS)
     if found is not None:
         raise SoundnessError(f"{proof.claim}: equal by the calculus, but {found}")
+    if assumptions and not points and not note:
+        proof = replace(proof, note="no values were found that satisfy the assumptions: the statement may be empty")
     return replace(proof, verdict="PROVED", steps=_steps(one, other, judge, equations), points=points)
 
 

@@ -314,10 +314,10 @@ ALGEBRA_RULES = (
     Rule("like terms", _like_terms),
     Rule("distribute", _distribute),
     Rule("expand the power", _expand_power),
-    Rule("equal indices beside a delta", _beside_delta),
     Rule("sum of a sum", _sum_of_sum),
     Rule("constant factor out of the sum", _out_of_sum),
     Rule("sum of a constant", _sum_of_constant),
+    Rule("equal indices beside a delta", _beside_delta),
 )
 DEFINITION = Rule("definition", _definition, inside_derivatives=False)
 
