@@ -114,9 +114,9 @@ def table(judged: Iterable[JudgedExample], decks: Sequence[Deck] | None = None) 
     rows += [row for deck in decks for row in deck.rows]
     last = len(order)
 
-    def place(row: Row) -> tuple[str, float, int]:
+    def place(row: Row) -> tuple[str, int, int]:
         first = re.match(r"\d+", row.page)
-        number = float(first[0]) if first else float(order.get((row.deck, row.page), last))
+        number = order.get((row.deck, row.page), int(first[0]) if first else last)
         return row.deck, number, rows.index(row)
 
     return tuple(sorted(rows, key=place))

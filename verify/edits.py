@@ -351,6 +351,8 @@ def _related(example: Example, claim: FormulaClaim) -> tuple[str, ...]:
     """The names that are connected with those of the claim by the formulas of the example, in the file's order."""
     groups = [{base_name(f.name), *map(base_name, variables(f.expr))} for f in example.formulas]
     near = set(printed.related(example.names, claim))
+    if claim.side.after and example.learning is not None:
+        near.update({base_name(example.learning.loss), *map(base_name, variables(example.learning.rate))})
     while True:
         more = near.union(*(group for group in groups if group & near))
         if more == near:

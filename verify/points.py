@@ -16,7 +16,7 @@ from verify.algebra.normal import Domain, reached
 from verify.expr import Call, Expr, Num, Power, Product, Quotient, Sum, Var, children, variables
 from verify.figures import Interval
 from verify.scalars import BALL, EXACT, FLOAT, Irrational, ends, precision
-from verify.tape import Algebra
+from verify.tape import Algebra, whole_power
 
 MAX_BITS = 10
 POINTS = 24
@@ -118,7 +118,7 @@ class Values:
                     return algebra.number(number)
                 case Var(name):
                     if name not in known:
-                        known[name] = algebra.number(self._start[name])
+                        define(name)
                     return known[name]
                 case Sum(terms):
                     result = walk(terms[0])
@@ -133,16 +133,21 @@ class Values:
                 case Quotient(numerator, denominator):
                     return walk(numerator) / walk(denominator)
                 case Power(base, exponent):
-                    return walk(base) ** exponent
+                    return whole_power(walk(base), exponent)
                 case Call(function, args):
                     return algebra.functions[function](*map(walk, args))
             raise TypeError(f"value: not an expression: {node!r}")
 
-        if not known.keys() >= set(variables(expr)):
-            needed = reached(expr, self._setting.definitions)
-            for name, definition in self._setting.definitions.items():  # in order, so that no chain recurses
-                if name in needed and name not in known:
-                    known[name] = walk(definition)
+        def define(name: str) -> None:
+            if name in self._start:
+                known[name] = algebra.number(self._start[name])
+                return
+            definitions = self._setting.definitions
+            needed = reached(definitions[name], definitions)
+            for other, definition in definitions.items():  # in order, so that no chain recurses
+                if (other in needed or other == name) and other not in known:
+                    known[other] = walk(definition)
+
         return walk(expr)
 
     def enclosure(self, expr: Expr, bits: int) -> Interval | None:

@@ -26,12 +26,31 @@ class Algebra:
     functions: Mapping[str, Callable[..., Any]]
 
 
+def whole_power(base: Any, exponent: int) -> Any:
+    """A power by multiplication: python-flint's own ``ball**2`` has no value where the ball contains 0.
+
+    Example:
+        >>> whole_power(3, 4), whole_power(2.0, -1)
+        (81, 0.5)
+    """
+    if exponent < 0:
+        return 1 / whole_power(base, -exponent)
+    result, square = None, base
+    while exponent:
+        if exponent % 2:
+            result = square if result is None else result * square
+        exponent //= 2
+        if exponent:
+            square = square * square
+    return 1 if result is None else result
+
+
 _OPERATORS: Mapping[str, Callable[..., Any]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "/": operator.truediv,
-    "**": operator.pow,
+    "**": whole_power,
     "neg": operator.neg,
 }
 

@@ -245,6 +245,8 @@ def test_values_are_enclosed() -> None:
     assert values.enclosure(expr("E"), 64) == (Fraction(1, 8), Fraction(1, 8))
     low, high = values.enclosure(expr("exp(y)"), 64) or (Fraction(0), Fraction(0))
     assert low < Fraction("2.718281828459045235360287471352662497757") < high
+    low, high = values.enclosure(expr("(exp(y) - exp(y))**2"), 64) or (Fraction(1), Fraction(1))
+    assert low <= 0 <= high < Fraction(1, 10**30)  # a ball around 0 has a square
     assert values.enclosure(expr("log(z)"), 64) is None
     assert values.machine(expr("1/z")) is None
 
