@@ -8,7 +8,7 @@ on the branches (which side of every kink) that the points lie in, and these are
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import log2
 from typing import Any, Literal
@@ -22,15 +22,17 @@ from verify.algebra.expression import entry_name
 from verify.algebra.field import Field, FieldArray
 from verify.algebra.plain import Undecided, as_array
 from verify.derivation import Derivation, derivative_name
+from verify.expr import Call, Expr, Var, children
 from verify.interpret import interpret
 from verify.rules import DERIVATIVES
 from verify.scalars import BALL, precision
 from verify.tape import Algebra, Tape
-from verify.trace import Program, trace_vjp
+from verify.trace import ROOTS, Program, trace_vjp
 
 Verdict = Literal["PROVED", "WRONG", "INCONCLUSIVE"]
 _TRIALS = 12
 _BITS = 128
+_REPLACE = "replace_radicand"
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,10 @@ class _Case:
         ]
         pairs = [(output, name) for output in self.outputs for _, _, name in self.entries]
         self.pairs = pairs
-        self.tape = Tape(derivation, [derivative_name(*pair) for pair in pairs])
+        results = [derivative_name(*pair) for pair in pairs]
+        self.tape = Tape(derivation, results)
+        self.radicands = _radicands(derivation)
+        self.field_tape = Tape(_with_replaced_radicands(derivation, self.radicands), results)
 
     def point(self, draw: np.random.Generator, near: bool) -> dict[int, Any]:
         """Real inputs: those that were given, or others about them and about 0."""
@@ -155,12 +160,12 @@ class _Case:
 
         by_jax = interpret(self.program, field, [*(inputs[n] for n in self.floating), cotangent], observe)
         start = {
-            entry_name(self.labels[n], index): _entry(field, inputs[n], index)
+            entry_name(self.labels[n], index): self._replaced(field, n, index, _entry(field, inputs[n], index))
             for n in self.floating
             for index in np.ndindex(*self.values[n].shape)
         }
         ties: list[FieldArray] = []
-        derived = dict(zip(self.pairs, self.tape.run(_field_algebra(field, ties), start), strict=True))
+        derived = dict(zip(self.pairs, self.field_tape.run(_field_algebra(field, ties), start), strict=True))
         places = list(np.ndindex(*self.shape))
         worst = 0.0
         for n, index, name in self.entries:
@@ -175,6 +180,9 @@ class _Case:
                 return tuple(branch), 1.0, name
             worst = max(worst, field.error(difference.degree))
         return tuple(branch), worst, ""
+
+    def _replaced(self, field: Field, n: int, index: tuple[int, ...], value: FieldArray) -> FieldArray:
+        return field.replace_radicand(value) if entry_name(self.labels[n], index) in self.radicands else value
 
     def witness(self, point: Mapping[int, Any], name: str) -> GradientProof:
         """The two values at a real point, enclosed, where the field says that they differ."""
@@ -201,6 +209,27 @@ class _Case:
                             "WRONG", detail=f"at {values}: {what} is {ours.str(12)}, jax.grad gives {theirs.str(12)}"
                         )
         return GradientProof("INCONCLUSIVE", detail=f"the field tells d/d{name} apart, real numbers do not")
+
+
+def _radicands(derivation: Derivation) -> frozenset[str]:
+    """The names that a root is taken of: the field replaces their values, in every use (see there)."""
+    found: set[str] = set()
+
+    def visit(expr: Expr) -> None:
+        if isinstance(expr, Call) and expr.function in ROOTS:
+            found.update(arg.name for arg in expr.args if isinstance(arg, Var))
+        for child in children(expr):
+            visit(child)
+
+    for step in derivation.steps:
+        visit(step.expr)
+    return frozenset(found)
+
+
+def _with_replaced_radicands(derivation: Derivation, names: frozenset[str]) -> Derivation:
+    return derivation.with_steps(
+        replace(step, expr=Call(_REPLACE, (step.expr,))) if step.name in names else step for step in derivation.steps
+    )
 
 
 def _entry(field: Field, array: FieldArray, index: tuple[int, ...]) -> FieldArray:
@@ -235,5 +264,6 @@ def _field_algebra(field: Field, ties: list[FieldArray]) -> Algebra:
         "heaviside": heaviside,
         "relu": lambda x: x if x.sample > 0 else field.lift(0),
         "step": lambda x: field.lift(int(x.sample > 0)),
+        _REPLACE: field.replace_radicand,
     }
     return Algebra("field", lambda q: field.lift(Fraction(q)), functions)

@@ -149,6 +149,32 @@ def test_convolution_with_pooling() -> None:
     assert {"c[4,4]", "h[1,1]", "p[2,2]", "loss"} <= names
 
 
+@pytest.mark.parametrize("root", [lambda v: 1 / jnp.sqrt(v), jax.lax.rsqrt])
+def test_roots(root) -> None:
+    def layer_norm(x, g):
+        m = jnp.mean(x)
+        v = jnp.mean((x - m) ** 2)
+        y = g * (x - m) * root(v + 1e-5)
+        return y
+
+    derived = derive(layer_norm, _array(3), 1.5)
+    assert derived.proof.verdict == "PROVED"
+    assert len(derived.inputs) * len(derived.outputs) == 9
+
+
+def test_a_root_of_an_input() -> None:
+    derived = derive(lambda x: jnp.sum(x * jax.lax.rsqrt(x) + 1 / x), jnp.array([2.0, 3.0]))
+    assert derived.proof.verdict == "PROVED"
+    x = symbol("x[1]")
+    assert sympy.simplify(derived.closed_form("x[1]") - (1 / (2 * sympy.sqrt(x)) - x**-2)).subs(x, 4) == 0
+
+
+def test_a_piecewise_function_on_both_of_its_branches() -> None:
+    derived = derive(lambda x: jnp.sum(jnp.where(x > 0, x, 0.1 * x)), jnp.array([1.0, -2.0]))
+    assert derived.proof.verdict == "PROVED"
+    assert derived.proof.branches == 4
+
+
 def test_names_from_the_caller_and_from_dictionaries() -> None:
     def linear(params, x):
         return jnp.dot(params["w"], x) + params["b"]
