@@ -135,7 +135,10 @@ def _judged(example: Example, claim: FormulaClaim, truths: Truths, edits: bool) 
             assert identity.witness is not None
             example_of = _counterexample(entry, identity.witness, true, truths)
             corrections = small_edits(example, claim, entry, truths) if edits and claim.between is None else ()
-            if corrections and len(text) > MAX_SHOWN:
+            if not corrections and identity.condition:
+                only = f"only where {identity.condition}"
+                corrections = (Edit("missing-condition", only, claim.formula, str(claim.side)),)
+            elif corrections and len(text) > MAX_SHOWN:
                 text = corrections[0].formula
             return FormulaJudgement(
                 claim, Verdict.WRONG, text, identity.how, example_of, identity.condition, corrections

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import lru_cache
 
 import pytest
 
 from verify.check import deck_files
 from verify.conventions import numberings
-from verify.example import load
+from verify.derivation import Derivation, Kind, Step
+from verify.example import Given, What, load
 from verify.formulas import FormulaJudgement, judge_formulas
 from verify.judge import judge
+from verify.points import Values, points
+from verify.routes import Symbolic
+from verify.truths import Truths
 
 
 @lru_cache(maxsize=1)
@@ -39,7 +45,7 @@ WRONG = [
     ("deck000-two-two-two-formulas", "s55-dE_t/db1", "missing-path and missing-path", "D(z_a2, a_h1)"),
     ("deck000-two-two-two-formulas", "s55-dE_t/db1#2", "", ""),
     ("deck000-activations", "s61-th", "wrong-variable", "2*sigmoid(2*v) - 1"),
-    ("deck000-activations", "s64-param", "", ""),
+    ("deck000-activations", "s64-param", "missing-condition", "max(v, alpha*v)"),
     ("deck000-losses", "s68-bce", "sign", "-(y*log(p) + (1 - y)*log(1 - p))"),
     ("deck000-losses", "s68-cce", "sign", "-sum(t[i]*log(u[i]) for i in t)"),
     ("deck000-losses", "s68-bce-labels", "sign", "-("),
@@ -79,7 +85,35 @@ def test_nothing_else_is_wrong() -> None:
 
 
 def test_prelu_as_a_maximum_needs_alpha_below_one() -> None:
-    assert judged()["deck000-activations", "s64-param"].condition == "alpha - 1 < 0"
+    found = judged()["deck000-activations", "s64-param"]
+    assert (found.condition, found.edits[0].detail) == ("alpha - 1 < 0", "only where alpha - 1 < 0")
+
+
+def test_the_derivatives_are_those_of_sympy() -> None:
+    """What the formulas are held against, at one point, against SymPy's derivative of the composed forward formulas."""
+    checked = 0
+    for path in deck_files():
+        example = load(path)
+        truths = Truths(example)
+        setting = truths.setting
+        if not example.symbols or setting.functions(*setting.definitions.values()) & {"phi", "dphi", "step"}:
+            continue
+        point = next(itertools.islice(points(tuple(setting.domains), setting.domains), 3, None))
+        givens = tuple(Given(name, value, str(value)) for name, value in {**setting.constants, **point}.items())
+        forward = tuple(Step(name, Kind.FORWARD, expr) for name, expr in setting.definitions.items())
+        symbolic = Symbolic(Derivation(givens, forward, {}))
+        values = Values(point, setting)
+        for claim in example.formula_claims:
+            for entry in claim.entries[:1]:
+                if entry.side.by is None:
+                    continue
+                enclosure = values.enclosure(truths.side(entry.side), 256)
+                assert enclosure is not None
+                formal = Fraction(str(symbolic.value(What(entry.side.of, entry.side.by))))
+                middle = sum(enclosure) / 2
+                assert abs(formal - middle) <= abs(middle) / 10**20, (example.id, claim.id)
+                checked += 1
+    assert checked >= 50
 
 
 def test_the_left_side_is_corrected_where_the_mark_is_missing() -> None:
