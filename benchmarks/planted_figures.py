@@ -250,7 +250,7 @@ def _iteration(
             if run.is_("missing-factor: input"):
                 gradient = np.outer(deltas[i], np.ones_like(values[i]))
             if run.is_("index-shift"):
-                gradient = np.outer(deltas[i], np.roll(values[i], -1))
+                gradient = np.outer(deltas[i], np.append(values[i][1:], values[i][-1]))  # the last has no next
         gradient = run.keep(gradient)
         _store(figures, f"z{i + 1}", deltas[i], slope=True)
         _store(figures, f"W{i + 1}", gradient, slope=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from verify.check import Checked
@@ -16,9 +17,22 @@ if TYPE_CHECKING:
 OK, ERROR, USAGE, WRONG, INTERRUPTED = 0, 1, 2, 3, 130
 
 
+class Parser(argparse.ArgumentParser):
+    """Names the nearest known option where an unknown one is refused."""
+
+    def error(self, message: str) -> NoReturn:
+        head, _, unknown = message.partition("unrecognized arguments: ")
+        if unknown and not head:
+            known = [option for action in self._actions for option in action.option_strings]
+            close = difflib.get_close_matches(unknown.split()[0], known, n=1)
+            message += f" (did you mean {close[0]}?)" if close else ""
+        super().error(message)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parse = argparse.ArgumentParser(
+    parse = Parser(
+        allow_abbrev=False,
         prog="python -m verify",
         description="Find out whether worked backpropagation is right and, where it is not, why.",
         epilog="Exit code: 0 every claim is right or wrong as recorded, 1 a file cannot be used, 2 usage, "

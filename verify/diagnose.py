@@ -33,6 +33,7 @@ from verify.tape import Tape
 
 MAX_PAIRS = 160_000
 MAX_UPDATES = 20_000
+MAX_BASES = 6
 SCHEDULES = ("biases-fixed", "weights-fixed", "layer-fixed")
 LATE = ("wrong-variable", "missing-term", "swapped", "sum-for-product")  # in pairs, after the likelier mistakes
 
@@ -151,36 +152,33 @@ def _distinct(edits: Sequence[Edit], values: Array, exact: float) -> list[Edit]:
 
 
 def _from_neighbours(search: Search) -> None:
-    """One mistake more, then two more, on top of what explains another figure of the example."""
+    """One mistake more, then two more, on top of what explains other figures of the example."""
     done: set[tuple[str, ...]] = set()
     for _ in range(2):
-        bases = [
-            diagnosis
-            for diagnoses in list(search.found.values())
-            for diagnosis in simplest(diagnoses)[:4]
-            if diagnosis.edits
-        ]
-        for diagnosis in bases:
+        found = {d.detail: d for diagnoses in search.found.values() for d in diagnoses if d.edits}
+        for diagnosis in simplest(list(found.values()))[:MAX_BASES]:
             key = tuple(edit.detail for edit in diagnosis.edits)
             if key in done or not search.open_claims():
                 continue
             done.add(key)
             base = rebuild(search.derivation, diagnosis)
             _singles(search, base, search.open_claims())
-            _step_counts(search, base, search.open_claims())
+            _step_counts(search, base, search.open_claims(), schedules=False)
             if len(diagnosis.edits) <= 2:
                 _pairs(search, base)
 
 
-def _step_counts(search: Search, base: Hypothesis, claims: Sequence[Claim]) -> None:
-    """Every number of updates up to 20,000, under every schedule: one trajectory each."""
+def _step_counts(search: Search, base: Hypothesis, claims: Sequence[Claim], schedules: bool = True) -> None:
+    """Every number of updates up to 20,000, as it is and (with ``schedules``) under every schedule: one trajectory each."""
     claims = [claim for claim in claims if claim.what.after and base.after is None]
     if not claims or not base.derivation.carried:
         return
-    schedules = [base] + [base.with_edit(e) for e in search.edits(base.derivation) if e.mistake in SCHEDULES]
+    followed = [base]
+    if schedules:
+        followed += [base.with_edit(edit) for edit in search.edits(base.derivation) if edit.mistake in SCHEDULES]
     wanted = list({quantity(claim.what) for claim in claims})
     hits: list[tuple[Hypothesis, Array]] = []
-    for hypothesis in schedules:
+    for hypothesis in followed:
         trajectory = _trajectory(hypothesis.derivation, wanted)
         search.tried += len(trajectory)
         for claim in claims:

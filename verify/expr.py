@@ -249,7 +249,9 @@ def variables(expr: Expr) -> Iterator[str]:
         yield from variables(child)
 
 
-def rewrites(expr: Expr, rule: Callable[[Expr], Iterator[tuple[str, Expr]]], at: str = "") -> Iterator[tuple[str, Expr]]:
+def rewrites(
+    expr: Expr, rule: Callable[[Expr], Iterator[tuple[str, Expr]]], at: str = ""
+) -> Iterator[tuple[str, Expr]]:
     """Every expression that comes from applying ``rule`` at one place, root first.
 
     ``rule`` gives labelled replacements for a node; the labels come back with the place in front (``"1.0 drop 2"``), so
@@ -384,6 +386,10 @@ def _show(expr: Expr, values: Mapping[str, str], outer: int) -> str:
             written = "*".join(_show(factor, values, 1) for factor in factors)
             return f"({written})" if outer > 1 else written
         case Quotient(numerator, denominator):
+            negative = _without_sign(expr)
+            if negative is not None:
+                written = "-" + _show(negative, values, 1)
+                return f"({written})" if outer > 0 else written
             written = f"{_show(numerator, values, 1)}/{_show(denominator, values, 2)}"
             return f"({written})" if outer > 1 else written
         case Power(base, exponent):
@@ -400,6 +406,7 @@ def _without_sign(expr: Expr) -> Expr | None:
         return -expr
     if isinstance(expr, Product) and isinstance(expr.factors[0], Num) and expr.factors[0].value < 0:
         return product((-expr.factors[0], *expr.factors[1:]))
+    if isinstance(expr, Quotient):
+        numerator = _without_sign(expr.numerator)
+        return None if numerator is None else Quotient(numerator, expr.denominator)
     return None
-
-

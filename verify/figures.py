@@ -16,7 +16,7 @@ Interval = tuple[Fraction, Fraction]
 Enclose = Callable[[int], Interval]
 
 PRECISIONS = (64, 128, 256, 512, 1024, 2048)
-_FIGURE = re.compile(r"([+\-−]?)\s*(\d{0,60})(?:[.,](\d{0,60}))?(?:[eE]([+-]?\d{1,3}))?")
+_FIGURE = re.compile(r"([+\-−]?)\s*(\d{0,60})(?:[.,](\d{0,60}))?(?:[eE]([+-]?\d{1,3}))?", re.ASCII)
 
 
 class Verdict(StrEnum):
@@ -121,7 +121,7 @@ def _boundary_between(printed: Figure, low: Fraction, high: Fraction) -> bool:
     if low == high:
         return False
     edges = [value + unit * Fraction(k, 2) for k in (-3, -2, -1, 1, 2, 3)]
-    shorter = _without_zeros(printed)
+    shorter = without_zeros(printed)
     if shorter is not None:
         edges.extend(shorter.interval)
     return any(low <= edge <= high for edge in edges)
@@ -134,7 +134,7 @@ def _classify(printed: Figure, exact: Fraction) -> Verdict:
     same_sign = printed.value * exact > 0 or printed.value == 0
     if same_sign and 0 <= abs(exact) - abs(printed.value) < unit:
         return Verdict.TRUNCATED
-    shorter = _without_zeros(printed)
+    shorter = without_zeros(printed)
     if shorter is not None and abs(exact - shorter.value) <= shorter.unit / 2:
         return Verdict.PADDED
     if distance <= unit * Fraction(3, 2):
@@ -142,7 +142,7 @@ def _classify(printed: Figure, exact: Fraction) -> Verdict:
     return Verdict.WRONG
 
 
-def _without_zeros(printed: Figure) -> Figure | None:
+def without_zeros(printed: Figure) -> Figure | None:
     """The figure without the zeros at its end; None if there are none, or nothing else."""
     scaled, places = printed.value / printed.unit, printed.places
     if scaled == 0:

@@ -47,7 +47,8 @@ class Search:
 
     @property
     def wrong(self) -> list[Claim]:
-        return [j.claim for j in self.judgements if j.verdict in (Verdict.WRONG, Verdict.LAST_DIGIT)]
+        """The figures to explain: the wrong ones, and those right to so few digits that it may be by accident."""
+        return [j.claim for j in self.judgements if j.verdict in (Verdict.WRONG, Verdict.LAST_DIGIT) or _doubtful(j)]
 
     def open_claims(self) -> list[Claim]:
         """The wrong figures that nothing explains yet and that do not follow from another wrong one."""
@@ -116,6 +117,14 @@ class Search:
             known.append(diagnosis)
 
 
+def _doubtful(judgement: Judgement) -> bool:
+    """Whether a padded figure has four zeros or more: b = -0.3000 may be -0.27 padded, or never have been updated."""
+    if judgement.verdict != Verdict.PADDED:
+        return False
+    shorter = figures.without_zeros(judgement.claim.printed)
+    return shorter is not None and judgement.claim.printed.places - shorter.places >= 4
+
+
 def near(printed: Figure, array: Array) -> list[tuple[int, ...]]:
     """Where an array comes near enough to a printed figure to be looked at in balls."""
     value, unit = float(printed.value), float(printed.unit)
@@ -152,9 +161,8 @@ def _chance(printed: Figure, arrays: Sequence[Array], tried: int) -> float:
     interval that they span. Where fewer are known, all values are taken as spread evenly over the figure's own size.
     """
     value, unit = float(printed.value), float(printed.unit)
-    distances = np.concatenate(
-        [np.abs(np.asarray(array, dtype=float).ravel() - value) for array in arrays] or [np.zeros(0)]
-    )
+    values = [np.asarray(array, dtype=float).ravel() for array in arrays]
+    distances = np.abs(np.concatenate([*values, np.zeros(0)]) - value)
     distances = distances[np.isfinite(distances) & (distances > unit)]
     if len(distances) >= 20:
         reach = float(np.partition(distances, 19)[19])

@@ -1,0 +1,107 @@
+"""The diagnosis of deck 000, and of small examples with one known mistake each."""
+
+from __future__ import annotations
+
+import pytest
+
+from verify.check import Checked, check
+from verify.example import loads
+from verify.hypothesis import Diagnosis, ties
+from verify.routes import Balls
+
+NEURON = """
+id = "n"
+title = "n"
+source = "n"
+given = {w = "0.6", b = "-0.3", x = "1.5", y = "0.9"}
+compute = {z = "w*x + b", a = "sigmoid(z)", E = "1/2*(y - a)**2"}
+learn = {loss = "E", rate = "0.5", parameters = ["w", "b"]}
+"""
+
+
+def neuron(*figures: tuple[str, str]) -> Checked:
+    claims = ", ".join(f'{{slide = 1, what = "{what}", printed = "{printed}"}}' for what, printed in figures)
+    return check(loads(f"{NEURON}claims = [{claims}]"), routes=False)
+
+
+def best(checked: Checked, claim: str) -> Diagnosis:
+    return checked.diagnoses[claim][0]
+
+
+def test_the_most_copied_wrong_figure(checked_two_two_two: Checked) -> None:
+    found = best(checked_two_two_two, "s56-E_t-after-1")
+    assert set(found.mistake.split(" + ")) == {"biases-fixed", "sequential-update"}
+    assert found.value.startswith("0.291027923905")
+
+
+def test_the_outputs_after_ten_thousand_updates(checked_two_two_two: Checked) -> None:
+    found = best(checked_two_two_two, "s56-a_1-after-1")
+    assert set(found.mistake.split(" + ")) == {"biases-fixed", "sequential-update", "step-count"}
+    assert found.after == 10_000
+    assert set(found.explains) == {"s56-a_1-after-1", "s56-a_2-after-1"}
+
+
+def test_a_product_for_a_sum_and_its_consequences(checked_two_two_two: Checked) -> None:
+    found = best(checked_two_two_two, "s48-dE_t/db2")
+    assert found.mistake == "product-for-sum"
+    assert {"s48-dE_t/db2", "s48-b2-after-1", "s56-b2-after-1"} <= set(found.explains)
+
+
+def test_one_program_with_three_mistakes_explains_both_biases(checked_two_two_two: Checked) -> None:
+    programs = [d for d in checked_two_two_two.diagnoses["s55-dE_t/db1"] if d.edits]
+    assert sorted(programs[0].mistake.split(" + ")) == ["missing-factor", "missing-path", "product-for-sum"]
+    assert {"s48-dE_t/db2", "s55-dE_t/db1", "s55-b1-after-1", "s56-b2-after-1"} <= set(programs[0].explains)
+
+
+def test_every_wrong_figure_of_the_deck_is_explained_to_the_last_digit(checked_two_two_two: Checked) -> None:
+    for judgement in checked_two_two_two.figures:
+        if judgement.verdict != "right":
+            assert checked_two_two_two.diagnoses[judgement.claim.id], judgement.claim.id
+
+
+@pytest.mark.parametrize(
+    ("what", "printed", "mistake"),
+    [
+        ("dE/dw", "-0.3815155407", "missing-factor"),  # (a - y)*x
+        ("dE/dz", "0.05818982880", "sign"),
+        ("dE/dz", "-0.01642186098", "wrong-variable"),  # (a - y)*a*(1 - y)
+        ("E", "0.06469071456", "missing-factor"),  # without the 1/2
+        ("w after 1", "0.5563576284", "ascent"),
+        ("w after 1", "0.8255886002", "step-count"),  # after seven updates
+        ("a", "0.6592603884", "wrong-given"),  # x = 1.6
+    ],
+)
+def test_a_neuron_with_one_mistake(what: str, printed: str, mistake: str) -> None:
+    checked = neuron((what, printed))
+    (judgement,) = checked.figures
+    assert judgement.verdict == "wrong"
+    assert mistake in {d.mistake for d in ties(checked.diagnoses[judgement.claim.id])}
+
+
+def test_a_figure_padded_with_many_zeros_may_be_something_else() -> None:
+    checked = neuron(("b after 1", "-0.3000000000"), ("w after 1", "0.6436423716"))
+    judgement = checked.figures[0]
+    assert judgement.verdict == "padded"
+    assert {"padded", "biases-fixed"} <= {d.mistake for d in checked.diagnoses[judgement.claim.id]}
+
+
+def test_a_diagnosis_gives_the_printed_digits_in_balls() -> None:
+    checked = neuron(("dE/dz", "-0.01642186098"))
+    (judgement,) = checked.figures
+    found = next(d for d in checked.diagnoses[judgement.claim.id] if d.edits)
+    low, high = Balls(found.rebuild(checked.derivation)).enclose(judgement.claim.what, 128)
+    assert judgement.claim.printed.interval[0] <= low <= high <= judgement.claim.printed.interval[1]
+
+
+def test_two_wrong_figures_share_one_explanation() -> None:
+    checked = neuron(("dE/dw", "-0.3815155407"), ("dE/db", "-0.2543436937"))
+    shared = checked.diagnoses["s1-dE/dw"][0]
+    assert shared.mistake == "missing-factor"
+    assert set(shared.explains) >= {"s1-dE/dw", "s1-dE/db"}
+
+
+def test_no_explanation_is_an_answer_too() -> None:
+    checked = neuron(("E", "0.7182818284"))
+    (judgement,) = checked.figures
+    assert judgement.verdict == "wrong"
+    assert checked.diagnoses[judgement.claim.id] == ()

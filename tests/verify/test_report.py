@@ -1,0 +1,75 @@
+"""Text and JSON from the same records."""
+
+from __future__ import annotations
+
+import json
+
+from verify.check import Checked, check
+from verify.example import loads
+from verify.hypothesis import Diagnosis
+from verify.report import document, text
+
+
+def test_the_document_has_what_it_promises(checked_two_two_two: Checked) -> None:
+    made = json.loads(json.dumps(document.document([checked_two_two_two])))
+    (example,) = made["examples"]
+    assert set(example) == {"id", "title", "source", "claims"}
+    for claim in example["claims"]:
+        assert {
+            "id",
+            "slide",
+            "what",
+            "printed",
+            "verdict",
+            "exact",
+            "expected",
+            "diagnoses",
+            "follows",
+            "root",
+        } <= set(claim)
+        assert len(claim["exact"].lstrip("-0.").replace(".", "")) >= 15 or float(claim["exact"]) == 0
+        for diagnosis in claim["diagnoses"]:
+            assert {"mistake", "detail", "value", "explains"} <= set(diagnosis)
+    assert made["summary"]["claims"] == len(example["claims"]) == 50
+    assert made["summary"]["as_expected"] is True
+
+
+def test_each_step_shows_formula_numbers_value_and_verdict(checked_two_two_two: Checked) -> None:
+    lines = text.report([checked_two_two_two]).splitlines()
+    at = lines.index("    z_h1 = w1*x1 + w2*x2 + b1")
+    assert lines[at + 1].strip() == "= 0.15*0.05 + 0.20*0.1 + 0.35"
+    assert lines[at + 2].split() == ["=", "0.3775", "slide", "44:", "0.3775", "right"]
+
+
+def test_errata_name_the_mistake(checked_two_two_two: Checked) -> None:
+    told = "\n".join(text.errata([checked_two_two_two]))
+    assert "slide 56: E_t after 1 = 0.291027924 is wrong, as recorded; exactly 0.2857508867" in told
+    assert "sequential-update + biases-fixed" in told
+    assert "follows from the wrong figure s48-dE_t/db2" in told
+
+
+def test_explain_shows_both_derivations(checked_two_two_two: Checked) -> None:
+    judgement = next(j for j in checked_two_two_two.figures if j.claim.id == "s56-E_t-after-1")
+    told = text.explain(checked_two_two_two, judgement)
+    at = next(i for i, line in enumerate(told) if line.strip().startswith("b1' ="))
+    assert told[at].endswith("0.3406371953")
+    assert told[at + 1].strip() == "| b1 = 0.35"
+
+
+def test_a_right_example_has_no_errata() -> None:
+    checked = check(
+        loads(
+            'id = "t"\ntitle = "t"\nsource = "t"\ngiven = {x = "2"}\ncompute = {y = "x*x"}\n'
+            'claims = [{slide = 1, what = "y", printed = "4"}]'
+        ),
+        routes=False,
+    )
+    assert text.errata([checked]) == []
+
+
+def test_digits_apart() -> None:
+    def diagnosis(value: str) -> Diagnosis:
+        return Diagnosis("m", value, value, ("c",), 0, 1, 0.0)
+
+    assert text.digits_apart([diagnosis("0.123456"), diagnosis("0.123457")]) == 7
+    assert text.digits_apart([diagnosis("0.5"), diagnosis("0.5")]) is None
