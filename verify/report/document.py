@@ -76,6 +76,8 @@ def formula(judgement: FormulaJudgement) -> dict[str, Any]:
         "transcribed": printed.transcribed,
         "proof": judgement.proof,
         "condition": judgement.condition or None,
+        "sizes": judgement.sizes or None,
+        "numbering": judgement.numbering or None,
         "counterexample": None
         if witness is None
         else {

@@ -173,9 +173,12 @@ def _formula_erratum(judgement: FormulaJudgement) -> Iterator[str]:
         yield f"      {judgement.proof}"
         return
     for i, edit in enumerate(judgement.edits[:2]):
-        yield f"      {'or ' if i else ''}{edit.mistake}: {edit.detail}; then {edit.side} = {edit.formula} is right"
+        then = "" if edit.mistake == "missing-condition" else f"; then {edit.side} = {edit.formula} is right"
+        yield f"      {'or ' if i else ''}{edit.mistake}: {edit.detail}{then}"
     if not judgement.edits:
         yield f"      it is {judgement.exact}; no small edit of the printed formula makes it right"
+    if judgement.numbering:
+        yield f"      {judgement.numbering}"
     if witness is not None:
         point = ", ".join(f"{name} = {value}" for name, value in islice(witness.point.items(), MAX_POINT))
         point += ", ..." if len(witness.point) > MAX_POINT else ""
