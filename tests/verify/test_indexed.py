@@ -562,3 +562,14 @@ def test_parameters_of_the_update_rule_matter() -> None:
     step = Symbol("Δθ", (R.size,))[R]
     wrong = THETA[R] + BETA * (-ALPHA * _SLOPE) + BETA * step
     assert prove(THETA[R] - BETA * ALPHA * diff(_LOSS, THETA[R]) + (1 - BETA) * step, wrong).verdict == "REFUTED"
+
+
+def test_a_sum_over_too_many_like_indices_is_not_decided() -> None:
+    indices = [Index(f"k{n}", N) for n in range(8)]
+    pairs = [X[a] + X[b] for a, b in itertools.combinations(indices, 2)]
+    term: Term = as_term(1)
+    for pair in pairs:
+        term = term * apply("g", pair)
+    proof = prove(sum_over(tuple(indices), term), as_term(0))
+    assert proof.verdict in ("REFUTED", "INCONCLUSIVE")
+    assert "look alike" in proof.note

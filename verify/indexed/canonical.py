@@ -20,11 +20,11 @@ import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from math import factorial
 
+from verify.indexed.bound import canonical_index, fresh_index, height, least_sum, open_sums
 from verify.indexed.elementary import WITH_EXP, UndecidedError, positive, same_entry
-from verify.indexed.poly import ONE, Monomial, Poly, make_monomial, monomial_term
+from verify.indexed.poly import ONE, Monomial, Poly, make_monomial
 from verify.indexed.structure import children, free, key, rename, unfold, with_children
 from verify.indexed.terms import (
     Add,
@@ -44,12 +44,10 @@ from verify.indexed.terms import (
     Term,
     mul,
     power,
-    sum_over,
 )
 
 __all__ = ["Assumption", "Canonical"]
 
-_numbers = itertools.count()
 _MOST_DIVISIONS = 20_000
 
 
@@ -161,7 +159,7 @@ class Canonical:
                 return self._power(poly if exponent > 0 else self._inverse(poly), abs(exponent))
             case Sum(index, body):
                 # A name of its own: what replaces an assumption's left side must not be captured.
-                own = Index(f"°{next(_numbers)}", index.size)
+                own = fresh_index(index)
                 return self._sum(own, self.poly(rename(body, {index: own})))
             case Apply(function, argument, order):
                 return self._apply(function, order, self.poly(argument))
@@ -320,40 +318,15 @@ class Canonical:
         outside = {g: e for g, e in powers.items() if g not in bound}
         if not bound:
             return self._monomial(outside | {Extent(index.size): outside.get(Extent(index.size), 0) + 1})
-        binders, opened = _open(bound)
+        binders, opened = open_sums(bound)
         merged = self._monomial(opened)
         if merged.single() == (make_monomial(opened), Fraction(1)):
-            cluster = self._cluster([index, *binders], opened)
+            cluster = self._generator(least_sum([index, *binders], opened, self._pure.normal))
             return self._times(cluster, Poly({make_monomial(outside): Fraction(1)}))
         # Something cancelled: what is left may no longer be connected.
         for binder in [*binders, index]:
             merged = self._sum(binder, merged)
         return self._times(merged, Poly({make_monomial(outside): Fraction(1)}))
-
-    def _cluster(self, binders: list[Index], powers: Mapping[Term, int]) -> Poly:
-        """The generator of a connected sum: of all ways to name its bound indices, the one of least text."""
-        height = max((_height(g) for g in powers), default=0)
-        unknown = {b: Index("?", b.size) for b in binders}
-
-        def signature(binder: Index) -> tuple[str, list[tuple[str, int]]]:
-            new = unknown | {binder: Index("*", binder.size)}
-            try:
-                texts = sorted((key(self._pure.normal(rename(g, new))), e) for g, e in powers.items())
-            except (ZeroDivisionError, UndecidedError):
-                texts = []  # 1/(x_k - x_m) with both indices unnamed: no help in telling them apart
-            return str(binder.size), texts
-
-        classes = [list(group) for _, group in itertools.groupby(sorted(binders, key=signature), key=signature)]
-        best: Term | None = None
-        for choice in itertools.product(*(itertools.permutations(group) for group in classes)):
-            ordered = list(itertools.chain(*choice))
-            new = {b: Index(f"•{height + n:03d}", b.size) for n, b in enumerate(ordered)}
-            renamed = {self._pure.normal(rename(g, new)): e for g, e in powers.items()}
-            candidate = sum_over(tuple(new[b] for b in ordered), monomial_term(make_monomial(renamed)))
-            if best is None or key(candidate) < key(best):
-                best = candidate
-        assert best is not None
-        return self._generator(best)
 
     # -- functions -----------------------------------------------------------------------------------------------
 
@@ -370,7 +343,7 @@ class Canonical:
             closed = WITH_EXP[function](inner)
         elif function in WITH_EXP:
             # The n-th derivative, by way of a variable of its own.
-            variable = Symbol(f"°{next(_numbers)}")()
+            variable = Symbol(f"°{function}")()
             derivative = WITH_EXP[function](variable)
             for _ in range(order):
                 derivative = self._pure.normal(Diff(derivative, variable))
@@ -408,10 +381,10 @@ class Canonical:
         return total
 
     def _call(self, term: Call) -> Poly:
-        own = {b: Index(f"°{next(_numbers)}", b.size) for b in term.binders}
+        own = {b: fresh_index(b) for b in term.binders}
         body = self.normal(rename(term.body, own))
-        height = _height(body)
-        names = {own[b]: Index(f"•{height + n:03d}", b.size) for n, b in enumerate(term.binders)}
+        first = height(body)
+        names = {own[b]: canonical_index(first + n, b) for n, b in enumerate(term.binders)}
         body = self.normal(rename(body, names))
         slots = tuple(sorted(term.slots, key=lambda slot: [i.name for i in slot]))
         return self._generator(Call(term.function, term.labels, tuple(names.values()), body, slots))
@@ -433,7 +406,7 @@ class Canonical:
             case Atom():
                 return self.poly(same_entry(generator, variable))
             case Sum(index, body):
-                own = Index(f"°{next(_numbers)}", index.size)
+                own = fresh_index(index)
                 return self._sum(own, self._diff(self.poly(rename(body, {index: own})), variable))
             case Power(base, exponent):
                 down = Poly({((generator, 2),): Fraction(exponent)})
@@ -442,7 +415,7 @@ class Canonical:
                 outer = self.poly(Apply(function, argument, order + 1))
                 return self._times(outer, self._diff(self.poly(argument), variable))
             case Call(function, labels, binders, body, slots):
-                own_names = {b: Index(f"°{next(_numbers)}", b.size) for b in binders}
+                own_names = {b: fresh_index(b) for b in binders}
                 places = tuple(own_names.values())
                 outer = self.poly(Call(function, labels, binders, body, (*slots, places)))
                 product = self._times(outer, self._diff(self.poly(rename(body, own_names)), variable))
@@ -458,37 +431,3 @@ def _replace(term: Term, old: Atom, new: Term) -> Term:
     if term == old:
         return new
     return with_children(term, tuple(_replace(child, old, new) for child in children(term)))
-
-
-def _open(bound: Mapping[Term, int]) -> tuple[list[Index], dict[Term, int]]:
-    """Take the factors that are sums apart: their indices, renamed, and all factors under them."""
-    binders: list[Index] = []
-    opened: dict[Term, int] = {}
-    for generator, exponent in bound.items():
-        if not isinstance(generator, Sum) or exponent < 0:
-            opened[generator] = opened.get(generator, 0) + exponent
-            continue
-        for _ in range(exponent):
-            body: Term = generator
-            while isinstance(body, Sum):
-                own = Index(f"°{next(_numbers)}", body.index.size)
-                binders.append(own)
-                body = rename(body.body, {body.index: own})
-            for factor in body.factors if isinstance(body, Mul) else (body,):
-                base, e = (factor.base, factor.exponent) if isinstance(factor, Power) else (factor, 1)
-                if e < 0 and isinstance(base, Add):
-                    base, e = Power(base, -1), -e
-                opened[base] = opened.get(base, 0) + e
-    return binders, opened
-
-
-@lru_cache(maxsize=1 << 16)
-def _height(term: Term) -> int:
-    """One more than the greatest number among the canonical names of bound indices in the term."""
-    own: tuple[Index, ...] = ()
-    if isinstance(term, Sum):
-        own = (term.index,)
-    elif isinstance(term, Call):
-        own = term.binders
-    numbers = [int(i.name[1:]) + 1 for i in own if i.name.startswith("•")]
-    return max([*numbers, *(_height(child) for child in children(term))], default=0)
