@@ -1,6 +1,6 @@
 """Softmax and cross-entropy, for every number of classes.
 
-Source: deck 001 ("considérons un problème de classification"), which leaves its last question, what the gradient is
+Source: deck 001, the pages on classification, which leave their last question, what the gradient is
 with several labels at once, to the reader.
 """
 

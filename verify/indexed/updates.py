@@ -2,7 +2,7 @@
 
 All weights of a network, of whatever layer, are here one vector ``θ_1 .. θ_P``; the loss is an unknown function of it.
 
-Source: deck 003 (remarks 2 and 3), deck 001 ("apprentissage par paquets"), deck 004 (Adaline, the quadratic cost).
+Source: deck 003 (remarks 2 and 3), deck 001 (batch learning), deck 004 (Adaline, the quadratic cost).
 """
 
 from __future__ import annotations
