@@ -8,8 +8,8 @@ The statement for every depth is an induction from the last layer down: ``J^m`` 
 and the hypothesis is that ``δ^{l+1}`` holds the derivatives of ``J^{l+1}``. Counterexamples are complete networks of
 five layers with exact numbers.
 
-Source: deck 004 (equations 3 to 5 and BP1 to BP4), deck 003 (the matrix recursions); M. Nielsen, Neural Networks and Deep
-Learning, chapter 2, for the names BP1 to BP4.
+Source: deck 004 (equations 3 to 5 and BP1 to BP4), deck 003 (the matrix recursions); M. Nielsen, Neural Networks and
+Deep Learning, chapter 2, for the names BP1 to BP4.
 """
 
 from __future__ import annotations
