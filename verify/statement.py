@@ -103,7 +103,8 @@ class Statement:
         for i, leaf in enumerate(leaves):
             inner = DualArray(dual, leaf, directions.get(i))
             nested.append(DualArray(outer, inner, DualArray(dual, vectors[i]) if i in vectors else None))
-        second = [y.tangent.tangent for y in interpret(self.forward, outer, nested, observer) if y.tangent is not None]
+        first = [y.tangent for y in interpret(self.forward, outer, nested, observer)]
+        second = [None if tangent is None else tangent.tangent for tangent in first]
         return project(algebra, second, [algebra.constant(np.ones(leaf.type.shape, np.int64)) for leaf in self.results])
 
 

@@ -63,11 +63,12 @@ class FieldArray:
         sample: float64 reals of the same shape.
         degree: bounds for all entries.
         rational: the number that every entry is, where that is known.
+        shift: (x, c) where the array was made as x + c, c a known integer.
         root: w, where the value is w^60.
     """
 
     __array_priority__ = 1000
-    __slots__ = ("_exponent", "_logarithm", "degree", "depth", "field", "rational", "root", "sample", "value")
+    __slots__ = ("_exponent", "_logarithm", "degree", "depth", "field", "rational", "root", "sample", "shift", "value")
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class FieldArray:
         self._exponent = exponent if depth < _DEEPEST else None
         self._logarithm = logarithm if depth < _DEEPEST else None
         self.rational, self.root = rational, root
+        self.shift: tuple[FieldArray, Fraction] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -97,7 +99,7 @@ class FieldArray:
     def __add__(self, other: Any) -> FieldArray:
         y = self.field.lift(other)
         exact = None if self.rational is None or y.rational is None else self.rational + y.rational
-        return FieldArray(
+        result = FieldArray(
             self.field,
             modular.add(self.value, y.value),
             self.sample + y.sample,
@@ -106,6 +108,9 @@ class FieldArray:
             exponent=lambda: self.field.exponent_sum(self, y),
             rational=exact,
         )
+        if exact is None and y.rational is not None and y.rational.denominator == 1:
+            result.shift = (self, y.rational)
+        return result
 
     def __neg__(self) -> FieldArray:
         return self.scaled(Fraction(-1))
@@ -573,7 +578,10 @@ class Field:
         return FieldArray(self, np.full(x.shape, root, np.uint64), np.sqrt(x.sample), ONE)
 
     def general_power(self, x: FieldArray, y: FieldArray) -> FieldArray:
-        result = self.exp(y * self.log(x))
+        if y.shift is not None and y.shift[0].shape == y.shape:
+            result = self.general_power(x, y.shift[0]) * self.power(x, y.shift[1])
+        else:
+            result = self.exp(y * self.log(x))
         result.sample = np.asarray(np.power(x.sample, y.sample))
         return result
 

@@ -136,21 +136,24 @@ class Symbolic(Plain):
 
     def greater(self, x: Any, y: Any) -> Any:
         """The indicator of x > y (a symbol, 1 minus a symbol, or a number)."""
+        indicator, positive = self._greater(x, y)
+        if positive is not None:
+            self.indicators[_indicator(positive)] = positive
+        return indicator
+
+    @staticmethod
+    def _greater(x: Any, y: Any) -> tuple[Any, Any]:
+        """The indicator, and the expression that its symbol is about (None for a number)."""
         if x in (sympy.oo, -sympy.oo) or y in (sympy.oo, -sympy.oo):
-            return sympy.Integer(int((x == sympy.oo and y != sympy.oo) or (y == -sympy.oo and x != -sympy.oo)))
+            return sympy.Integer(int((x == sympy.oo and y != sympy.oo) or (y == -sympy.oo and x != -sympy.oo))), None
         difference = x - y
         if difference is sympy.nan:
-            return sympy.Integer(0)
+            return sympy.Integer(0), None
         if difference.is_number:
-            return sympy.Integer(int(bool(difference > 0)))
+            return sympy.Integer(int(bool(difference > 0))), None
         if difference.could_extract_minus_sign():
-            return 1 - self._indicator(-difference)
-        return self._indicator(difference)
-
-    def _indicator(self, positive: Any) -> Any:
-        symbol = sympy.Symbol(f"[{positive} > 0]", integer=True, nonnegative=True)
-        self.indicators[symbol] = positive
-        return symbol
+            return 1 - _indicator(-difference), -difference
+        return _indicator(difference), difference
 
     def _equal(self, x: Any, y: Any) -> Any:
         if x - y == 0:
@@ -185,7 +188,7 @@ class Symbolic(Plain):
             if indicator == 1:
                 return b
             result = a + indicator * (b - a)
-            if indicator in (self.greater(a, b), self.greater(b, a)):  # a minimum or a maximum
+            if indicator in (self._greater(a, b)[0], self._greater(b, a)[0]):  # a minimum or a maximum
                 self._extrema[result] = (a, b, indicator)
             return result
 
@@ -210,6 +213,10 @@ class Symbolic(Plain):
         for symbol, positive in self.indicators.items():
             values[symbol] = int(bool(positive.subs(values).subs(point) > 0))
         return values
+
+
+def _indicator(positive: Any) -> Any:
+    return sympy.Symbol(f"[{positive} > 0]", integer=True, nonnegative=True)
 
 
 def symbols(name: str, shape: tuple[int, ...]) -> Expressions:

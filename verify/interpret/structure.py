@@ -103,6 +103,13 @@ def _zeros_like(call: Call, x: Any) -> Any:
     return np.zeros(call.out_shape, call.out_types[0].dtype)
 
 
+def _empty(call: Call, *_: Any) -> Any:
+    """Memory that nothing was written to: not a number, should anything read it."""
+    if call.floating:
+        return call.algebra.constant(np.full(call.out_shape, np.nan))
+    return np.zeros(call.out_shape, call.out_types[0].dtype)
+
+
 def _iota(call: Call, *_: Any) -> Any:
     shape, axis = call.out_shape, call.params["dimension"]
     lifted = [1] * len(shape)
@@ -151,6 +158,8 @@ HANDLERS: dict[str, Handler] = {
     "unstack": _unstack,
     "tile": _tile,
     "zeros_like": _zeros_like,
+    "empty": _empty,
+    "empty2": _empty,
     "iota": _iota,
     "dynamic_slice": _dynamic_slice,
     "dynamic_update_slice": _dynamic_update_slice,

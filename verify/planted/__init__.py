@@ -18,7 +18,7 @@ import numpy as np
 
 from verify.planted.functions import FUNCTIONS, Arrays, Function
 
-__all__ = ["FUNCTIONS", "Planted", "draw", "example", "right", "rule"]
+__all__ = ["FUNCTIONS", "GENERAL", "Planted", "draw", "example", "right", "rule"]
 
 
 @dataclass(frozen=True)
