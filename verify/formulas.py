@@ -48,7 +48,7 @@ class FormulaJudgement:
         exact: the true formula as text; of the wrong entry, where the claim has several.
         proof: how the verdict was reached.
         counterexample: where it is wrong.
-        condition: where a wrong or right formula holds, if that is one condition (``alpha - 1 < 0``).
+        condition: where a wrong or right formula holds, if that is one condition (``alpha - 1 <= 0``).
         edits: the small edits that make a wrong formula right, the plainest first.
         sizes: of the arrays that the verdict is about, empty where there are none.
         numbering: of a wrong formula whose layers are numbered otherwise than in the forward equations: how all the
@@ -136,8 +136,8 @@ def _judged(example: Example, claim: FormulaClaim, truths: Truths, edits: bool) 
             example_of = _counterexample(entry, identity.witness, true, truths)
             corrections = small_edits(example, claim, entry, truths) if edits and claim.between is None else ()
             if not corrections and identity.condition:
-                only = f"only where {identity.condition}"
-                corrections = (Edit("missing-condition", only, claim.formula, str(claim.side)),)
+                where = f"right where {identity.condition}"
+                corrections = (Edit("missing-condition", where, claim.formula, str(claim.side)),)
             elif corrections and len(text) > MAX_SHOWN:
                 text = corrections[0].formula
             return FormulaJudgement(

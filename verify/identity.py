@@ -171,13 +171,12 @@ def _cases(
         if len(signs) == MAX_KINKS:
             raise TooLarge(f"more than {MAX_KINKS} kinks") from None
         for sign in (1, -1, 0):
-            if sign or 0 not in signs.values():
-                more = {**polynomials, need.key: need.polynomial}
-                yield from _cases(workspace, difference, {**signs, need.key: sign}, more)
+            more = {**polynomials, need.key: need.polynomial}
+            yield from _cases(workspace, difference, {**signs, need.key: sign}, more)
         return
-    zero = [polynomials[key] for key, sign in signs.items() if sign == 0]
-    if zero and not numerator.is_zero():
-        numerator = divmod(numerator, zero[0])[1]
+    for key, sign in signs.items():
+        if sign == 0 and not numerator.is_zero():
+            numerator = divmod(numerator, polynomials[key])[1]  # a multiple of what is 0 is 0
     yield _Case(signs, polynomials, numerator.is_zero())
 
 
@@ -197,8 +196,10 @@ def _summary(workspace: Workspace, cases: list[_Case]) -> Identity:
         return Identity(Answer.PROVED, f"{count}, away from {where}", condition=f"away from {where}")
     for key, polynomial in {k: p for case in inner for k, p in case.polynomials.items()}.items():
         for sign, symbol in ((1, ">"), (-1, "<")):
-            side = [case for case in inner if case.signs.get(key) == sign]
+            side = [case for case in cases if case.signs.get(key) == sign]
+            edge = [case for case in cases if case.signs.get(key) == 0]
             if side and all(case.holds for case in side):
+                symbol += "=" if all(case.holds for case in edge) else ""
                 condition = f"{workspace.show(polynomial)} {symbol} 0"
                 return Identity(Answer.INCONCLUSIVE, f"it holds where {condition}", condition=condition)
     return Identity(Answer.INCONCLUSIVE, "the normal form of the difference is not 0 in every case of signs")

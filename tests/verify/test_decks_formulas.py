@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import pytest
 
-from verify.check import deck_files
+from verify.checking import deck_files
 from verify.conventions import numberings
 from verify.derivation import Derivation, Kind, Step
 from verify.example import Given, What, load
@@ -86,7 +86,7 @@ def test_nothing_else_is_wrong() -> None:
 
 def test_prelu_as_a_maximum_needs_alpha_below_one() -> None:
     found = judged()["deck000-activations", "s64-param"]
-    assert (found.condition, found.edits[0].detail) == ("alpha - 1 < 0", "only where alpha - 1 < 0")
+    assert (found.condition, found.edits[0].detail) == ("alpha - 1 <= 0", "right where alpha - 1 <= 0")
 
 
 def test_the_derivatives_are_those_of_sympy() -> None:
