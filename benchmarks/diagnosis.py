@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.planted_figures import KINDS, Planted, draw
-from verify.check import check
+from verify.checking import check
 from verify.example import loads
 from verify.figures import Verdict
 from verify.hypothesis import simplest, ties

@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from verify.check import Checked, check
+    from verify.checking import Checked, check
     from verify.example import Example, ExampleError, load, loads
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Checked": "check",
-    "check": "check",
+    "Checked": "checking",
+    "check": "checking",
     "Example": "example",
     "ExampleError": "example",
     "load": "example",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from verify.check import Checked
+    from verify.checking import Checked
 
 OK, ERROR, USAGE, WRONG, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Check the files and print what was asked for."""
-    from verify.check import deck_files
+    from verify.checking import deck_files
     from verify.example import ExampleError
     from verify.report import document, text
 
@@ -85,7 +85,7 @@ def check_all(files: Sequence[Path]) -> list[Checked]:
     from rich.console import Console
     from rich.progress import Progress
 
-    from verify.check import check
+    from verify.checking import check
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -169,7 +169,7 @@ def _from_neighbours(search: Search) -> None:
 
 
 def _step_counts(search: Search, base: Hypothesis, claims: Sequence[Claim], schedules: bool = True) -> None:
-    """Every number of updates up to 20,000, as it is and (with ``schedules``) under every schedule: one trajectory each."""
+    """Every number of updates up to 20,000: one trajectory, or one for each schedule too."""
     claims = [claim for claim in claims if claim.what.after and base.after is None]
     if not claims or not base.derivation.carried:
         return

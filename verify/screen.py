@@ -87,6 +87,11 @@ class _Screen:
     def at(self, axis: int, k: int) -> tuple[slice, ...]:
         return (*(slice(None),) * axis, slice(k, k + 1))
 
+    def array(self, value: Any) -> Array:
+        """With all axes, of length 1 where the value does not depend on them."""
+        array: Array = np.asarray(value, dtype=float)
+        return array.reshape(array.shape or (1,) * len(self.shape))
+
     def run(self, wanted: Sequence[What]) -> dict[What, Array]:
         found: dict[What, Array] = {}
         state = self.start
@@ -115,15 +120,13 @@ class _Screen:
         return [name for name in steps if name in reached]
 
     def step(self, name: str, values: Mapping[str, Array]) -> Array:
-        result = evaluate(self.derivation.by_name[name].expr, values)
-        result = np.asarray(result, dtype=float).reshape(np.shape(result) or (1,) * len(self.shape))
+        result = self.array(evaluate(self.derivation.by_name[name].expr, values))
         for axis, k, expr in self.edits.get(name, ()):
             used = {}
             for variable in set(variables(expr)):
                 value = values[variable]
                 used[variable] = value[self.at(axis, k)] if value.shape[axis] > 1 else value
-            special = np.asarray(evaluate(expr, used), dtype=float)
-            special = special.reshape(special.shape or (1,) * len(self.shape))
+            special = self.array(evaluate(expr, used))
             wide = np.broadcast_shapes(special.shape, result.shape)
             if result.shape[axis] == 1 or any(a < b for a, b in zip(result.shape, wide, strict=True)):
                 shape = list(wide)

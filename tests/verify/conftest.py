@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import verify
-from verify.check import Checked, check
+from verify.checking import Checked, check
 from verify.example import Example, load
 
 DECKS = Path(verify.__file__).parent / "decks"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from verify.check import Checked, check
+from verify.checking import Checked, check
 from verify.context import worked_value
 from verify.example import loads
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from verify import coverage
-from verify.check import deck_files
+from verify.checking import deck_files
 from verify.example import ExampleError, load
 from verify.judge import judge
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from tests.verify.conftest import DECKS
-from verify.check import Checked, check
+from verify.checking import Checked, check
 from verify.example import load
 
 

@@ -19,7 +19,8 @@ EXAMPLES = {
     'E = "sum(r) + 2*sum(l) + 3*sum(e) + 5*m + 7*n + abs(w[2])"}',
     "matrices": 'given = {w = [["0.1", "0.2"], ["-0.3", "0.4"]], x = ["1", "-2"], b = ["0.5", "0.25"]}\n'
     'compute = {z = "w @ x + b", a = "tanh(z)", q = "transpose(w) @ a", E = "mean(q*q) + dot(a, x)"}',
-    "convolution": 'given = {x = [["1", "2", "0"], ["0", "1", "3"], ["2", "1", "1"]], w = [["0.5", "-1"], ["0.2", "0.3"]]}\n'
+    "convolution": 'given = {x = [["1", "2", "0"], ["0", "1", "3"], ["2", "1", "1"]], '
+    'w = [["0.5", "-1"], ["0.2", "0.3"]]}\n'
     'compute = {c = "conv2d(x, w)", E = "sum(sigmoid(c))"}',
     "elementary": 'given = {w = "0.7"}\n'
     'compute = {E = "log(w) + sqrt(w) + sin(w)*cos(w) + tan(w) + sinh(w) + cosh(w) + atan(w) + softplus(w)"}',
@@ -27,11 +28,7 @@ EXAMPLES = {
 
 
 def example(body: str) -> Example:
-    given = body.split("\n")[0]
-    parameters = '["w"]'
-    return loads(
-        f'{HEAD}{given}\n{chr(10).join(body.split(chr(10))[1:])}\nlearn = {{loss = "E", rate = "0.01", parameters = {parameters}}}'
-    )
+    return loads(f'{HEAD}{body}\nlearn = {{loss = "E", rate = "0.01", parameters = ["w"]}}')
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from verify.check import Checked, check
+from verify.checking import Checked, check
 from verify.example import loads
 from verify.hypothesis import Diagnosis, ties
 from verify.routes import Balls

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from verify.check import Checked, check
+from verify.checking import Checked, check
 from verify.example import loads
 from verify.hypothesis import Diagnosis
 from verify.report import document, text

@@ -1,1 +1,1 @@
-"""Reports: each takes the same plain data (:class:`verify.check.Checked`) and gives text."""
+"""Reports: each takes the same plain data (:class:`verify.checking.Checked`) and gives text."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from verify.check import Checked
+from verify.checking import Checked
 from verify.context import Context
 from verify.formulas import FormulaJudgement
 from verify.hypothesis import Diagnosis

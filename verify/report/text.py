@@ -7,7 +7,7 @@ from itertools import groupby, islice
 
 from verify import figures
 from verify.algebra.ball import Undecided
-from verify.check import Checked
+from verify.checking import Checked
 from verify.derivation import Derivation, Kind
 from verify.example import What
 from verify.expr import show
