@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -41,6 +42,12 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("files", nargs="*", type=Path, metavar="FILE", help="worked-example files (TOML)")
     parse.add_argument("--json", action="store_true", help="print one JSON document")
     parse.add_argument("--errata", action="store_true", help="print what is wrong and why, without the steps")
+    parse.add_argument(
+        "--coverage", action="store_true", help="print the table of what is checked in the decks, page by page"
+    )
+    parse.add_argument(
+        "--proofs", action="store_true", help="print the proofs for every size (softmax, BP1 to BP4, ...)"
+    )
     parse.add_argument("--explain", metavar="ID", help="one claim: its derivation beside the mistaken one")
     return parse
 
@@ -60,6 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Check the files and print what was asked for."""
+    if options.proofs:
+        return proofs(options.json)
+    from verify import coverage
     from verify.checking import deck_files
     from verify.example import ExampleError
     from verify.report import document, text
@@ -69,15 +79,35 @@ def run(options: argparse.Namespace) -> int:
     except ExampleError as error:
         print(f"python -m verify: {error}", file=sys.stderr)
         return ERROR
+    as_expected = document.summary(checked)["as_expected"]
     if options.explain is not None:
         return explain(checked, options.explain)
-    if options.json:
+    if options.coverage:
+        rows = coverage.table(checked)
+        print(
+            json.dumps([asdict(row) for row in rows], indent=1, ensure_ascii=False)
+            if options.json
+            else coverage.to_text(rows)
+        )
+    elif options.json:
         print(json.dumps(document.document(checked), indent=1, ensure_ascii=False))
     elif options.errata:
         print("\n".join([*text.errata(checked), *text.closing(checked)]))
     else:
         print(text.report(checked))
-    return OK if document.summary(checked)["as_expected"] else WRONG
+    return OK if as_expected else WRONG
+
+
+def proofs(as_json: bool) -> int:
+    """Print every proof for all sizes; a claim that is refuted is one that a deck prints wrongly."""
+    from verify.indexed import all_proofs
+
+    made = all_proofs()
+    if as_json:
+        print(json.dumps([proof.to_dict() for proof in made], indent=1, ensure_ascii=False))
+    else:
+        print("\n\n".join(map(str, made)))
+    return OK
 
 
 def check_all(files: Sequence[Path]) -> list[Checked]:
