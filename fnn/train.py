@@ -82,13 +82,23 @@ def make_step(objective: Objective, optimizer: optax.GradientTransformation) -> 
         ([1.9, 1.8], 60.5)
     """
     value_and_grad = loss_and_grad(objective)
+    optimizer = optax.with_extra_args_support(optimizer)
 
     def step(train_state: TrainState, batch: Any) -> tuple[TrainState, Metrics]:
-        params, state, opt_state, key, count = train_state
-        (loss, (state, metrics)), grads = value_and_grad(params, state, batch, jax.random.fold_in(key, count))
+        params, before, opt_state, key, count = train_state
+        step_key = jax.random.fold_in(key, count)
+        (loss, (state, metrics)), grads = value_and_grad(params, before, batch, step_key)
         # Optax lets its integer step count become a float; a caller who forbids that means code of their own.
         with jax.numpy_dtype_promotion("standard"):
-            updates, opt_state = optimizer.update(grads, opt_state, params)
+            updates, opt_state = optimizer.update(
+                grads,
+                opt_state,
+                params,
+                # What line searches and plateau detectors ask for; the others never see it.
+                value=loss,
+                grad=grads,
+                value_fn=lambda at: objective(at, before, batch, step_key)[0],
+            )
         params = optax.apply_updates(params, updates)
         return TrainState(params, state, opt_state, key, count + 1), {"loss": loss, **metrics}
 

@@ -102,3 +102,14 @@ def test_parameters_are_named_for_a_person(case):
     params, _ = model.init(jax.random.key(1), x)
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     assert all(path.endswith(("['w']", "['b']")) for path in paths)
+
+
+def test_the_check_finds_a_wrong_gradient(check_gradient):
+    @jax.custom_vjp
+    def square(x):
+        return x * x
+
+    # One part in a hundred too much, and for one of the entries only.
+    square.defvjp(lambda x: (x * x, x), lambda x, g: (2 * x * g * jnp.array([1, 1, 1.01], x.dtype),))
+    with pytest.raises(AssertionError):
+        check_gradient(square, np.array([1.0, 2.0, 3.0]))

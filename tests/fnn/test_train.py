@@ -181,12 +181,21 @@ def test_no_epochs_and_shuffling(noisy):
     assert (np.asarray(ordered.params["01_dense"]["w"]) != np.asarray(shuffled.params["01_dense"]["w"])).any()
 
 
-@pytest.mark.parametrize(
-    "make", [optax.adamw, optax.rmsprop, lambda rate: optax.chain(optax.clip(1.0), optax.lion(rate))]
-)
-def test_any_optimizer(noisy, make):
+OPTIMIZERS = {
+    "adamw": optax.adamw(0.01),
+    "clipped lion": optax.chain(optax.clip(1.0), optax.lion(0.01)),
+    "scheduled, accumulating": optax.MultiSteps(
+        optax.adam(optax.cosine_decay_schedule(0.05, 20)), 2
+    ).gradient_transformation(),
+    "asking for the loss": optax.chain(optax.adam(0.01), optax.contrib.reduce_on_plateau()),
+    "searching along a line": optax.lbfgs(),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_any_optimizer(noisy, name):
     objective, _, params, state, data = noisy
-    history = fit(objective, make(0.01), params, state, data, key=KEY, n_epochs=20, batch_size=25).history
+    history = fit(objective, OPTIMIZERS[name], params, state, data, key=KEY, n_epochs=20, batch_size=25).history
     assert history[-1]["loss"] < history[0]["loss"]
 
 
