@@ -274,7 +274,7 @@ def substitute(expr: Expr, replace: Mapping[str, Expr]) -> Expr:
 
 
 def tidy(expr: Expr) -> Expr:
-    """Numbers of a product multiplied out, and -(y - a) written a - y: the form a textbook gives a derivative.
+    """Numbers of a product multiplied out, -(y - a) written a - y, x*(1/y) written x/y: as in a textbook.
 
     Example:
         >>> from verify.expr import Num, Var, tidy
@@ -298,7 +298,9 @@ def tidy(expr: Expr) -> Expr:
         for i, factor in enumerate(rest):
             if isinstance(factor, Sum) and len(factor.terms) == 2 and _without_sign(factor.terms[1]) is not None:
                 return product((*rest[:i], -factor.terms[1] - factor.terms[0], *rest[i + 1 :]))
-    return product((Num(value), *rest)) if value != 1 else product(tuple(rest))
+    below = [factor.denominator for factor in rest if isinstance(factor, Quotient) and factor.numerator == ONE]
+    above = product((Num(value), *(f for f in rest if not (isinstance(f, Quotient) and f.numerator == ONE))))
+    return quotient(above, product(tuple(below)))
 
 
 def partial(expr: Expr, name: str, value: Expr | None = None) -> Expr:

@@ -31,7 +31,7 @@ def test_a_right_example_raises_no_alarm(digits: int) -> None:
 
 
 def test_the_generator_gives_every_kind() -> None:
-    kinds = {planted.kind for planted in examples(60, 9, planted=True)}
+    kinds = {planted.kind for planted in examples(80, 9, planted=True)}
     assert kinds == set(KINDS)
 
 
