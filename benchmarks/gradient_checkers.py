@@ -121,8 +121,9 @@ def _passes(check: Checker, rule: Planted) -> bool:
 
 def table(result: dict[str, Any]) -> str:
     """Markdown."""
+    kinds = result["rows"][0]["kinds"]
     lines = [
-        f"{result['rules']} wrong rules: {result['rows'][0]['kinds']} kinds of mistakes in {result['functions']} functions.",
+        f"{result['rules']} wrong rules: {kinds} kinds of mistakes in {result['functions']} functions.",
         "",
         "| checker | found | missed | false alarms on correct rules | seconds | most often missed |",
         "|---|---|---|---|---|---|",

@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from verify.algebra.dual import DualArray
+from verify.algebra.dual import Dual, DualArray
 from verify.algebra.plain import Unsupported
 from verify.algebra.real import Real
+from verify.interpret import interpret
 from verify.statement import Leaf, Statement
 from verify.trace import Step
 
 Reals = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
     """A point: leaves, seeds and weights, all exact short dyadic numbers."""
 
@@ -171,6 +172,14 @@ def cover(
     return samples, coverage, "" if samples else reason
 
 
+def coverage_of(statement: Statement, samples: Sequence[Sample]) -> Coverage:
+    """What these samples drive."""
+    coverage = Coverage()
+    for sample in samples:
+        _observe(statement, sample, coverage)
+    return coverage
+
+
 def _candidates(
     statement: Statement, generator: np.random.Generator, coverage: Coverage, tries: int
 ) -> Iterator[Sample]:
@@ -197,8 +206,6 @@ def _observe(statement: Statement, sample: Sample, coverage: Coverage) -> tuple[
             pending.append((step, x, y))
 
     inputs = list(sample.leaves)
-    from verify.interpret import interpret
-
     results = interpret(statement.forward, real, inputs, observer)
     if not all(np.all(np.isfinite(y)) for y in results):
         return 0, False
@@ -214,6 +221,7 @@ def _turned(statement: Statement, generator: np.random.Generator, coverage: Cove
         np.zeros(leaf.type.shape) if i in statement.held else _sparse(generator, leaf)
         for i, leaf in enumerate(statement.leaves)
     ]
+    turns = [_sparse(generator, leaf) for leaf in statement.seeds]
     steps: list[float] = []
 
     def observer(step: Step, relation: str, x: Any, y: Any) -> None:
@@ -229,14 +237,12 @@ def _turned(statement: Statement, generator: np.random.Generator, coverage: Cove
             lengths = -margin[wanted] / slope[wanted]
             steps.append(float(lengths[np.argmin(np.abs(lengths))]))
 
-    from verify.algebra.dual import Dual
-    from verify.interpret import interpret
-
     dual = Dual(Real(), hold_stopped=False)
     leaves = [DualArray(dual, x, d) for x, d in zip(start.leaves, directions, strict=True)]
+    seeds = [DualArray(dual, x, d) for x, d in zip(start.seeds, turns, strict=True)]
     try:
         interpret(statement.forward, dual, leaves, observer)
-        interpret(statement.claimed, dual, [*leaves, *[DualArray(dual, s) for s in start.seeds]], observer)
+        interpret(statement.claimed, dual, [*leaves, *seeds], observer)
     except Unsupported:  # a primitive without a derivative: the search goes no further, the samples stand
         return None
     finite = [step for step in steps if np.isfinite(step)]
@@ -247,7 +253,8 @@ def _turned(statement: Statement, generator: np.random.Generator, coverage: Cove
         x if i in statement.held else short(x + length * d)
         for i, (x, d) in enumerate(zip(start.leaves, directions, strict=True))
     ]
-    return Sample(moved, start.seeds, start.weights)
+    turned = [short(_nonzero(x + length * d)) for x, d in zip(start.seeds, turns, strict=True)]
+    return Sample(moved, turned, start.weights)
 
 
 def _sparse(generator: np.random.Generator, leaf: Leaf) -> Reals:

@@ -19,18 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from verify.algebra.field import Field
-from verify.algebra.plain import Undecided
-from verify.branches import Sample, cover, draw
+from verify.attempt import Attempt
+from verify.branches import cover, coverage_of
 from verify.interpret import UnsupportedStep
 from verify.notes import kinks, quantises, stopped
 from verify.proof import Proof
-from verify.statement import Kind, Statement, project, state
-from verify.witness import describe, enclose, find
+from verify.statement import Kind, Statement, state
 
-RISK = 2.0**-50
-_MOST_TRIALS = 8
-_POINTS_TO_CERTIFY = 6
 _MANY = 100_000  # entries that a program computes: beyond, fewer samples
 
 
@@ -135,7 +130,7 @@ def _prove(
         statement.name,
         kind,
         leaves=[statement.leaves[i].name for i in statement.chosen],
-        held=[statement.leaves[i].name for i in statement.held],
+        held=[*[statement.leaves[i].name for i in statement.held], *statement.integers],
     )
     try:
         with np.errstate(all="ignore"):
@@ -149,148 +144,22 @@ def _decide(statement: Statement, plain: Proof, generator: np.random.Generator) 
     samples, coverage, reason = cover(statement, generator, most=4 if large else 10, tries=8 if large else 24)
     if not samples:
         return replace(plain, reason=reason)
-    plain = replace(
-        plain,
-        outcomes=coverage.outcomes,
-        unseen=coverage.unseen(),
-        points=len(samples),
-        notes=kinks(statement.forward, coverage),
-    )
-    attempt = _Attempt(statement, generator, samples)
+    plain = replace(plain, notes=kinks(statement.forward, coverage))
+    attempt = Attempt(statement, generator, samples)
+    proof, tally = attempt.run(plain, hold_stopped=True)
     stops = stopped(statement.forward)
-    obeyed = attempt.run(plain, hold_stopped=True)
-    if not stops:
-        return obeyed
-    if obeyed.ok:
-        return replace(obeyed, notes=[*attempt.stop_notes(stops), *obeyed.notes])
-    ignored = attempt.run(plain, hold_stopped=False)
-    if ignored.ok:
-        text = f"stop_gradient at {', '.join(stops)} is not obeyed: this is the derivative of all that is computed"
-        return replace(ignored, notes=[text, *ignored.notes])
-    return obeyed
-
-
-class _Attempt:
-    """One statement at its samples: trials in the field, and what follows when they fail."""
-
-    def __init__(self, statement: Statement, generator: np.random.Generator, samples: Sequence[Sample]) -> None:
-        self.statement, self.generator, self.samples = statement, generator, samples
-
-    def run(self, plain: Proof, hold_stopped: bool) -> Proof:
-        """The verdict, with ``stop_gradient`` obeyed or ignored."""
-        risk, usable, suspects, vague = 0.0, 0, [], False
-        for sample in self.samples:
-            error, trials, misses = 1.0, 0, 0
-            while error > RISK / len(self.samples) and trials < _MOST_TRIALS and misses < _MOST_TRIALS:
-                found = self._trial(sample, hold_stopped)
-                if found is None:
-                    misses += 1
-                    continue
-                trials += 1
-                if found < 0:
-                    suspects.append(sample)
-                    break
-                error *= found
-            else:
-                vague |= trials == _MOST_TRIALS and error > RISK / len(self.samples)
-                if trials:
-                    risk, usable = risk + error, usable + 1
-        if suspects:
-            return self._settle(plain, suspects, hold_stopped)
-        if not usable:
-            return replace(plain, reason="at every point tried a sample overflowed or a comparison was too close")
-        if vague:
-            return self._certify(plain, hold_stopped, "the degrees are too high for the field to exclude luck")
-        literals = self._literal_notes(hold_stopped)
-        return replace(plain, verdict="PROVED", error=risk, points=usable, notes=[*literals, *plain.notes])
-
-    def _trial(self, sample: Sample, hold_stopped: bool, recognise: bool = True) -> float | None:
-        """The probability that equality was luck; -1 for unequal; None where the trial says nothing."""
-        statement, field = self.statement, Field(int(self.generator.integers(1 << 62)), recognise)
-        try:
-            leaves = [
-                field.constant(np.asarray(leaf.given)) if i in statement.held else field.random(value)
-                for i, (leaf, value) in enumerate(zip(statement.leaves, sample.leaves, strict=True))
-            ]
-            seeds, weights = [field.random(v) for v in sample.seeds], [field.random(v) for v in sample.weights]
-            truth = statement.truth(field, leaves, seeds, weights, hold_stopped)
-            claimed = project(field, statement.claim(field, leaves, seeds), weights)
-        except Undecided:
-            return None
-        self.readings = field.readings
-        if field.unlucky or not np.isfinite(truth.sample):
-            return None
-        if not np.isfinite(claimed.sample):
-            return -1.0
-        difference = claimed - truth
-        if int(difference.value) != 0 or self._samples_disagree(sample, claimed.sample, truth.sample, hold_stopped):
-            return -1.0
-        return field.error(difference.degree)
-
-    def _samples_disagree(self, sample: Sample, claimed: Any, truth: Any, hold_stopped: bool) -> bool:
-        """Do the float64 samples contradict the field? (Balls say whether it is more than rounding.)"""
-        if abs(claimed - truth) <= 1e-3 * max(abs(claimed), abs(truth)):
-            return False
-        enclosed = enclose(self.statement, sample, list(sample.weights), hold_stopped)
-        return enclosed is not None and enclosed.apart
-
-    def _settle(self, plain: Proof, suspects: Sequence[Sample], hold_stopped: bool) -> Proof:
-        """Unequal in the field: a witness, or enclosures that agree, or nothing."""
-        statement = self.statement
-        for sample in suspects[:3]:
-            enclosed = enclose(statement, sample, list(sample.weights), hold_stopped)
-            if enclosed is None or not enclosed.apart:
-                continue
-            if enclosed.truth.is_finite() and enclosed.claimed.is_finite() and enclosed.bound() < 1e-5:
-                blurred = enclose(statement, sample, list(sample.weights), hold_stopped, blur=True)
-                if blurred is not None and not blurred.apart:
-                    note = "literal rounding: equal only if each long literal may be off in its last place"
-                    return replace(
-                        plain, verdict="CERTIFIED", bound=enclosed.bound(), points=1, notes=[note, *plain.notes]
-                    )
-            found = find(statement, sample, hold_stopped)
-            if found is None:
-                continue
-            witness = describe(statement, sample, *found, hold_stopped, self.generator)
-            if witness is None:
-                entry = f"{statement.targets[found[0]].name}{list(found[1])}"
-                reason = f"the enclosures differ at {entry}, but running JAX there does not give what was read"
-                return replace(plain, reason=reason)
-            return replace(plain, verdict="WRONG", witness=witness)
-        return self._certify(plain, hold_stopped, "the field knows no relation between the functions that occur")
-
-    def _certify(self, plain: Proof, hold_stopped: bool, reason: str) -> Proof:
-        """Enclosures at several inputs."""
-        bounds: list[float] = []
-        points = [*self.samples, *[draw(self.statement, self.generator, n) for n in range(2 * _POINTS_TO_CERTIFY)]]
-        for sample in points:
-            enclosed = enclose(self.statement, sample, list(sample.weights), hold_stopped)
-            if enclosed is not None and enclosed.agree:
-                bounds.append(enclosed.bound())
-            elif enclosed is not None and enclosed.apart:
-                return replace(plain, reason=f"{reason}, and enclosures differ at an input without showing where")
-            if len(bounds) == _POINTS_TO_CERTIFY:
-                return replace(
-                    plain, verdict="CERTIFIED", bound=max(bounds), points=len(bounds), reason=f"not proved: {reason}"
-                )
-        return replace(plain, reason=f"{reason}, and enclosures decide at {len(bounds)} inputs only")
-
-    def _literal_notes(self, hold_stopped: bool) -> list[str]:
-        if not self.readings:
-            return []
-        readings = dict(self.readings)
-        exact = self._trial(self.samples[0], hold_stopped, recognise=False)
-        if exact is None or exact >= 0:
-            return []
-        return ["literal rounding: " + ", ".join(f"{text} is read as {reading}" for text, reading in readings.items())]
-
-    def stop_notes(self, stops: Sequence[str]) -> list[str]:
-        """Does it matter that ``stop_gradient`` was obeyed?"""
-        outcomes = [self._trial(sample, hold_stopped=False) for sample in self.samples[:3]]
-        if not any(outcome is not None and outcome < 0 for outcome in outcomes):
-            return []
-        what = "a straight-through estimator: " if quantises(self.statement.forward) else ""
-        return [
+    if stops and proof.ok and attempt.matters(samples[:3], hold_stopped=False):
+        what = "a straight-through estimator: " if quantises(statement.forward) else ""
+        text = (
             f"{what}stop_gradient at {', '.join(stops)} hides a value: this is the derivative with that value "
             "held constant, not the derivative of what is computed"
-        ]
+        )
+        proof = replace(proof, notes=[text, *proof.notes])
+    elif stops and not proof.ok:
+        ignored, other = attempt.run(plain, hold_stopped=False)
+        if ignored.ok:
+            text = f"stop_gradient at {', '.join(stops)} is not obeyed: this is the derivative of all that is computed"
+            proof, tally = replace(ignored, notes=[text, *ignored.notes]), other
+    if tally.silent:  # what was only seen there was not looked at
+        coverage = coverage_of(statement, [sample for sample in samples if sample not in tally.silent])
+    return replace(proof, outcomes=coverage.outcomes, unseen=coverage.unseen())

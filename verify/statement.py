@@ -49,7 +49,9 @@ class Statement:
         held: positions of the leaves that keep the value given.
         results: the floating leaves of the result.
         forward: leaves -> results.
-        claimed: leaves, then seeds -> what ``kind`` says.
+        claimed: leaves, then seeds -> what ``kind`` says, then (vjp, jvp) the results once more.
+        compares_results: the rules' forward passes can be held against ``forward`` (there is no reference).
+        integers: the leaves that are no real numbers, by name: they keep their values.
         run: calls the function itself: leaves -> results (for a witness to be checked by).
         run_claimed: calls JAX's derivative: leaves, seeds -> outputs.
     """
@@ -62,6 +64,8 @@ class Statement:
     results: Sequence[Leaf]
     forward: Program
     claimed: Program
+    integers: Sequence[str]
+    compares_results: bool
     run: Callable[..., Any]
     run_claimed: Callable[..., Any]
 
@@ -79,7 +83,14 @@ class Statement:
         self, algebra: Algebra, leaves: Sequence[Any], seeds: Sequence[Any], observer: Observer | None = None
     ) -> list[Any]:
         """The claimed side's arrays, one a target."""
-        return interpret(self.claimed, algebra, [*leaves, *seeds], observer)
+        return self.claim_and_results(algebra, leaves, seeds, observer)[0]
+
+    def claim_and_results(
+        self, algebra: Algebra, leaves: Sequence[Any], seeds: Sequence[Any], observer: Observer | None = None
+    ) -> tuple[list[Any], list[Any]]:
+        """The claimed side's arrays, and the function's results as JAX's derivative computes them on the way."""
+        outputs = interpret(self.claimed, algebra, [*leaves, *seeds], observer)
+        return outputs[: len(self.targets)], outputs[len(self.targets) :]
 
     def truth(
         self,
@@ -91,21 +102,35 @@ class Statement:
         observer: Observer | None = None,
     ) -> Any:
         """The true side, projected on ``weights`` (None for a target that is left out), as an array of shape ()."""
+        return self.truth_and_results(algebra, leaves, seeds, weights, hold_stopped, observer)[0]
+
+    def truth_and_results(
+        self,
+        algebra: Algebra,
+        leaves: Sequence[Any],
+        seeds: Sequence[Any],
+        weights: Sequence[Any],
+        hold_stopped: bool = True,
+        observer: Observer | None = None,
+    ) -> tuple[Any, list[Any]]:
+        """The true side, and the function's results."""
         directions = dict(zip(self.chosen, seeds if self.kind == "jvp" else weights, strict=True))
         dual = Dual(algebra, hold_stopped)
         if self.kind != "hvp":
             inputs = [DualArray(dual, leaf, directions.get(i)) for i, leaf in enumerate(leaves)]
-            tangents = [y.tangent for y in interpret(self.forward, dual, inputs, observer)]
-            return project(algebra, tangents, weights if self.kind == "jvp" else seeds)
+            results = interpret(self.forward, dual, inputs, observer)
+            tangents = [y.tangent for y in results]
+            return project(algebra, tangents, weights if self.kind == "jvp" else seeds), [y.primal for y in results]
         outer = Dual(dual, hold_stopped)
         vectors = dict(zip(self.chosen, seeds, strict=True))
         nested = []
         for i, leaf in enumerate(leaves):
             inner = DualArray(dual, leaf, directions.get(i))
             nested.append(DualArray(outer, inner, DualArray(dual, vectors[i]) if i in vectors else None))
-        first = [y.tangent for y in interpret(self.forward, outer, nested, observer)]
-        second = [None if tangent is None else tangent.tangent for tangent in first]
-        return project(algebra, second, [algebra.constant(np.ones(leaf.type.shape, np.int64)) for leaf in self.results])
+        results = interpret(self.forward, outer, nested, observer)
+        second = [None if y.tangent is None else y.tangent.tangent for y in results]
+        ones = [algebra.constant(np.ones(leaf.type.shape, np.int64)) for leaf in self.results]
+        return project(algebra, second, ones), [y.primal.primal for y in results]
 
 
 def project(algebra: Algebra, arrays: Sequence[Any], weights: Sequence[Any]) -> Any:
@@ -175,13 +200,13 @@ def state(
     vectors = [primals[i] for i in chosen]
     n = len(leaves)
     if kind == "vjp":
-        claimed = trace_vjp(run, primals, cotangents, chosen)
+        claimed = trace_vjp(run, primals, cotangents, chosen, with_results=True)
 
         def run_claimed(*values: Any) -> Any:
             return jax.vjp(_chosen(run, values[:n], chosen), *[values[i] for i in chosen])[1](tuple(values[n:]))
 
     elif kind == "jvp":
-        claimed = trace_jvp(run, primals, vectors, chosen)
+        claimed = trace_jvp(run, primals, vectors, chosen, with_results=True)
 
         def run_claimed(*values: Any) -> Any:
             return jax.jvp(_chosen(run, values[:n], chosen), tuple(values[i] for i in chosen), tuple(values[n:]))[1]
@@ -205,6 +230,8 @@ def state(
         results=outputs,
         forward=trace(run if reference is None else over_leaves(reference), *primals),
         claimed=claimed,
+        compares_results=reference is None and kind != "hvp",
+        integers=[f"args{jax.tree_util.keystr(flat[i][0])}" for i in range(len(flat)) if i not in floating],
         run=run if reference is None else over_leaves(reference),
         run_claimed=run_claimed,
     )

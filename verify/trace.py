@@ -287,7 +287,11 @@ def _only(f: Callable[..., Any], values: Sequence[Any], chosen: Sequence[int]) -
 
 
 def trace_vjp(
-    f: Callable[..., Any], primals: Sequence[Any], cotangents: Sequence[Any], chosen: Sequence[int] | None = None
+    f: Callable[..., Any],
+    primals: Sequence[Any],
+    cotangents: Sequence[Any],
+    chosen: Sequence[int] | None = None,
+    with_results: bool = False,
 ) -> Program:
     """The program of ``jax.vjp``: inputs are the primals, then the cotangents; outputs the chosen primals' cotangents.
 
@@ -295,19 +299,25 @@ def trace_vjp(
         f: takes ``*primals`` (floating arrays) and returns a tuple of floating arrays.
         primals, cotangents: arrays or their types.
         chosen: positions to differentiate with respect to (all by default).
+        with_results: further outputs are the results, as the rules' forward passes give them.
     """
     count = len(primals)
     wanted = range(count) if chosen is None else chosen
 
     def pullback(*values: Any) -> Any:
         restricted = _only(f, values[:count], wanted)
-        return jax.vjp(restricted, *[values[i] for i in wanted])[1](tuple(values[count:]))
+        results, transposed = jax.vjp(restricted, *[values[i] for i in wanted])
+        return (*transposed(tuple(values[count:])), *(results if with_results else ()))
 
     return trace(pullback, *primals, *cotangents)
 
 
 def trace_jvp(
-    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], chosen: Sequence[int] | None = None
+    f: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    chosen: Sequence[int] | None = None,
+    with_results: bool = False,
 ) -> Program:
     """The program of ``jax.jvp``: inputs are the primals, then the chosen ones' tangents; outputs the result's."""
     count = len(primals)
@@ -315,6 +325,7 @@ def trace_jvp(
 
     def pushforward(*values: Any) -> Any:
         restricted = _only(f, values[:count], wanted)
-        return jax.jvp(restricted, tuple(values[i] for i in wanted), tuple(values[count:]))[1]
+        results, tangents = jax.jvp(restricted, tuple(values[i] for i in wanted), tuple(values[count:]))
+        return (*tangents, *(results if with_results else ()))
 
     return trace(pushforward, *primals, *tangents)

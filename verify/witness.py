@@ -24,11 +24,12 @@ from verify.algebra.literals import CONSTANTS
 from verify.algebra.plain import Algebra, as_array
 from verify.algebra.real import Real
 from verify.branches import Reals, Sample, short
+from verify.interpret import interpret
 from verify.statement import Leaf, Statement, project
 from verify.trace import with_stop
 
-PRECISIONS = (64, 128, 256, 512)
-AGREEMENT = 2.0**-40
+PRECISIONS = (64, 256, 512, 1024)
+AGREEMENT = 2.0**-100
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ class Enclosed:
 
     def bound(self) -> float:
         """The largest possible difference, relative to the size of the values (at least 1e-30)."""
-        difference = abs(self.claimed - self.truth)
-        size = max(float(abs(self.truth).upper()), 1e-30)
-        return float(difference.upper()) / size
+        with precision(PRECISIONS[-1]):
+            size = max(float(abs(self.truth).upper()), 1e-30)
+            return float((abs(self.claimed - self.truth) / arb(size)).upper())
 
 
 def exact(values: Sequence[Reals]) -> list[NDArray[np.object_]]:
@@ -254,8 +255,8 @@ def describe(
         looked_at=len(at),
         wrong_leaves=[name for name, bad in zip(names, parts, strict=True) if bad],
         right_leaves=[name for name, bad in zip(names, parts, strict=True) if not bad],
-        inputs=[(leaf.name, value) for leaf, value in zip(statement.leaves, sample.leaves, strict=True)],
-        seeds=[(leaf.name, value) for leaf, value in zip(statement.seeds, sample.seeds, strict=True)],
+        inputs=_named(statement.leaves, sample.leaves),
+        seeds=_named(statement.seeds, sample.seeds),
     )
 
 
@@ -270,6 +271,44 @@ def _others(statement: Statement, sample: Sample, generator: np.random.Generator
         seeds = [short(generator.standard_normal(seed.shape)) for seed in sample.seeds]
         samples.append(Sample(leaves, seeds, sample.weights))
     return samples
+
+
+def other_results(statement: Statement, sample: Sample) -> Witness | None:
+    """A result that a rule's forward pass gives and the function does not; None where the enclosures allow equality."""
+    for bits in PRECISIONS[:2]:
+        with precision(bits):
+            ball = Ball()
+            leaves, seeds = leaves_as_balls(statement, sample, ball), exact(sample.seeds)
+            try:
+                values = statement.claim_and_results(ball, leaves, seeds)[1]
+                results = interpret(statement.forward, ball, leaves)
+            except Undecided:
+                continue
+        for leaf, value, result in zip(statement.results, values, results, strict=True):
+            a: Any = as_array(value)
+            b: Any = as_array(result)
+            for index in np.ndindex(*a.shape):
+                if a[index].is_finite() and b[index].is_finite() and a[index] != b[index]:
+                    return Witness(
+                        leaf=leaf.name,
+                        index=index,
+                        claimed=_text(a[index]),
+                        truth=_text(b[index]),
+                        looks=[
+                            "this is a result, not a derivative: the rule's forward pass does not compute the function"
+                        ],
+                        wrong=1,
+                        looked_at=1,
+                        wrong_leaves=[leaf.name],
+                        right_leaves=[],
+                        inputs=_named(statement.leaves, sample.leaves),
+                        seeds=[],
+                    )
+    return None
+
+
+def _named(leaves: Sequence[Leaf], values: Sequence[Reals]) -> list[tuple[str, Reals]]:
+    return [(leaf.name, value) for leaf, value in zip(leaves, values, strict=True)]
 
 
 def _text(value: arb) -> str:
@@ -288,8 +327,6 @@ def agrees_with_jax(
     else:
         claimed_right = _close(np.asarray(got), np.asarray(float(enclosed.claimed.mid())), statement)
     with precision(64):
-        from verify.interpret import interpret
-
         try:
             mine = interpret(statement.forward, Ball(), leaves_as_balls(statement, sample, Ball()))
         except Undecided:

@@ -82,7 +82,8 @@ CASES = {
     "fori": (lambda x: lax.fori_loop(0, 3, lambda i, c: c * x + i, x), X),
     "cond": (lambda x: lax.cond(x[0, 0] > 0, jnp.sin, jnp.cos, x), X),
     "switch": (lambda x: lax.switch(2, [jnp.sin, jnp.cos, jnp.exp], x), X),
-    "random": (lambda x: x * jax.random.bernoulli(jax.random.key(3), 0.5, (3, 4)) / jax.random.uniform(jax.random.key(1)), X),
+    "random": (lambda x: x * jax.random.bernoulli(jax.random.key(3), 0.5, (3, 4)), X),
+    "uniform": (lambda x: x * jax.random.uniform(jax.random.key(1)), X),
     "barrier": (lambda x: lax.optimization_barrier(lax.reduce_precision(lax.stop_gradient(x) * x, 8, 23)), X),
     "vmap": (jax.vmap(lambda r: r[jnp.argmax(r)] * r + jnp.dot(r, r)), X),
 }  # fmt: skip

@@ -210,6 +210,22 @@ def test_all_arguments_stand_for_all_values_unless_held():
     assert prove_gradient(rule, X, labels, argnums=1).verdict == "PROVED"
 
 
+def test_a_forward_pass_that_computes_something_else_is_wrong():
+    wrapped = jax.custom_vjp(lambda x: jnp.sin(x))
+    wrapped.defvjp(lambda x: (jnp.sin(x) + 0.001 * x, x), lambda x, ct: (ct * jnp.cos(x),))
+    proof = prove_gradient(wrapped, X)
+    assert proof.verdict == "WRONG"
+    assert "the rule's forward pass does not compute the function" in str(proof)
+    other_formula = jax.custom_vjp(lambda x: jnp.sin(2 * x))
+    other_formula.defvjp(lambda x: (2 * jnp.sin(x) * jnp.cos(x), x), lambda x, ct: (ct * 2 * jnp.cos(2 * x),))
+    assert prove_gradient(other_formula, X).ok
+
+
+def test_integers_are_told_to_keep_their_values():
+    proof = prove_gradient(lambda x, n: x[n] ** 2, X, jnp.array([0, 2]))
+    assert "held at the values given: args[1]" in str(proof)
+
+
 def test_pytrees_and_argnums():
     params = {"w": SQUARE, "b": X, "v": SQUARE[:, :2]}
     proof = prove_gradient(network, params, SQUARE, argnums=(0, 1))

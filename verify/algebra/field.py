@@ -34,7 +34,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,21 @@ _GENERATOR = 37  # of the multiplicative group (checked in the tests)
 _DEEPEST = 150  # longer chains of sums are not taken apart: Python's recursion has an end
 _CLOSE = 1e-9
 
-Exponent = tuple[Residues, int, "FieldArray | None"]
-"""(h, unit, factor): exp of the array is g^(unit h) * factor; ``factor`` is the exponential of its logarithms."""
+
+class Exponent(NamedTuple):
+    """What exp of an array is made of: g^(unit h) * factor.
+
+    Attributes:
+        h: integers modulo p - 1, linear in the oracle's answers about atoms.
+        unit: a divisor of UNIT.
+        weight: the sum of the absolute values of that linear combination's coefficients, at most.
+        factor: the exponential of what logarithms the array is a sum of.
+    """
+
+    h: Residues
+    unit: int = UNIT
+    weight: int = 1
+    factor: FieldArray | None = None
 
 
 class FieldArray:
@@ -340,37 +353,40 @@ class Field:
         negative = x.value > np.uint64(P // 2)
         h = self._oracle("exp", np.where(negative, modular.neg(x.value), x.value), x.degree)
         h = np.where(x.value == 0, np.uint64(0), np.where(negative, np.uint64(_ORDER) - h, h))
-        atom: Exponent = (h % np.uint64(_ORDER), UNIT, None)
+        atom = Exponent(h % np.uint64(_ORDER))
         x._exponent = lambda: atom
         return atom
 
     def exponent_sum(self, x: FieldArray, y: FieldArray) -> Exponent | None:
         """Of x + y."""
-        (h, unit, factor), (k, other, second) = self.exponent(x), self.exponent(y)
-        common = int(np.gcd(unit, other))
-        total = _add_exponents(_times(h, unit // common), _times(k, other // common))
-        if factor is None or second is None:
-            return total, common, factor if second is None else second
-        return total, common, factor * second
+        a, b = self.exponent(x), self.exponent(y)
+        unit = int(np.gcd(a.unit, b.unit))
+        total = _add_exponents(_times(a.h, a.unit // unit), _times(b.h, b.unit // unit))
+        weight = a.weight * (a.unit // unit) + b.weight * (b.unit // unit)
+        if a.factor is None or b.factor is None:
+            return Exponent(total, unit, weight, a.factor if b.factor is None else b.factor)
+        return Exponent(total, unit, weight, a.factor * b.factor)
 
     def exponent_scaled(self, x: FieldArray, scale: Fraction) -> Exponent | None:
         """Of scale * x, where that can be had."""
         if scale == 0 or abs(scale.numerator) > UNIT:
             return None
-        h, unit, factor = self.exponent(x)
+        h, unit, weight, factor = self.exponent(x)
         if unit % scale.denominator or (factor is not None and scale.denominator != 1):
             return None
-        return _times(h, scale.numerator), unit // scale.denominator, factor and self.power(factor, scale)
+        scaled = None if factor is None else self.power(factor, scale)
+        return Exponent(_times(h, scale.numerator), unit // scale.denominator, weight * abs(scale.numerator), scaled)
 
     def exp(self, x: FieldArray) -> FieldArray:
         """exp, a homomorphism from sums to products."""
-        h, unit, factor = self.exponent(x)
+        h, unit, weight, factor = self.exponent(x)
         if Field._table is None:
             Field._table = modular.power_table(_GENERATOR)
         value = modular.generator_power(Field._table, _times(np.broadcast_to(h, x.shape), unit))
         key = hash(x.value.tobytes()) ^ 1
-        self.ledger.degrees[key] = UNIT * x.value.size
-        degree = Degree(2 * UNIT * x.value.size, {key: 1})
+        largest = unit * weight  # of a product of positive and negative powers, brought over one denominator
+        self.ledger.degrees[key] = max(largest * x.value.size, self.ledger.degrees.get(key, 0))
+        degree = Degree(largest * (x.value.size + 1), {key: 1})
         if factor is not None:
             value = modular.mul(value, factor.value)
             degree = self.ledger.product(degree, factor.degree)
@@ -400,7 +416,7 @@ class Field:
         def exponent() -> Exponent:
             if structured is not None:
                 return self.exponent(structured)
-            return np.zeros(x.shape, np.uint64), UNIT, x
+            return Exponent(np.zeros(x.shape, np.uint64), UNIT, 0, x)
 
         return FieldArray(self, value, sample, degree, x.depth + 1, exponent=exponent)
 
@@ -589,10 +605,11 @@ class Field:
         value, sample = modular.total(x.value, axes), np.asarray(x.sample.sum(axis=axes))
 
         def exponent() -> Exponent | None:
-            h, unit, factor = self.exponent(x)
+            h, unit, weight, factor = self.exponent(x)
             if factor is not None:
                 return None
-            return _sum_exponents(np.broadcast_to(h, x.shape), axes), unit, None
+            terms = int(np.prod([x.shape[axis] for axis in axes]))
+            return Exponent(_sum_exponents(np.broadcast_to(h, x.shape), axes), unit, weight * terms)
 
         return FieldArray(self, value, sample, x.degree, x.depth + 1, exponent=exponent)
 
@@ -605,19 +622,19 @@ class Field:
     def rearrange(self, fn: Rearrangement, *xs: FieldArray) -> FieldArray:
         def exponent() -> Exponent | None:
             parts = [self.exponent(x) for x in xs]
-            unit = parts[0][1]
-            if any(u != unit for _, u, _ in parts):
+            unit = parts[0].unit
+            if any(part.unit != unit for part in parts):
                 return None
-            full = [np.broadcast_to(h, x.shape) for (h, _, _), x in zip(parts, xs, strict=True)]
+            full = [np.broadcast_to(part.h, x.shape) for part, x in zip(parts, xs, strict=True)]
             factor: FieldArray | None = None
-            if any(f is not None for _, _, f in parts):
-                ones = [self.lift(1) if f is None else f for _, _, f in parts]
+            if any(part.factor is not None for part in parts):
+                ones = [self.lift(1) if part.factor is None else part.factor for part in parts]
                 spread = [
                     f if f.shape == x.shape else self.rearrange(lambda v, s=x.shape: np.broadcast_to(v, s), f)
                     for f, x in zip(ones, xs, strict=True)
                 ]
                 factor = self.rearrange(fn, *spread)
-            return fn(*full), unit, factor
+            return Exponent(np.asarray(fn(*full)), unit, max(part.weight for part in parts), factor)
 
         roots = [x.root for x in xs]
         structured = any(x._logarithm is not None for x in xs)

@@ -36,6 +36,7 @@ CONSTANTS: dict[str, float] = {
 
 _LARGEST_PART = 16
 _LARGEST_DENOMINATOR = 128
+_LARGEST_COUNT = 4096
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,11 @@ def _read(text: str, wide: float, dtype: np.dtype[np.floating]) -> Reading:
             float(f"{number:.{count}g}") == float(text)
         )
 
-    rational = exact.limit_denominator(_LARGEST_DENOMINATOR)
-    if rational != exact and abs(rational) < 64 and dtype.type(float(rational)) == dtype.type(wide):
-        return Reading(rational, "", rounded=True)
+    for largest in (_LARGEST_DENOMINATOR, _LARGEST_COUNT):  # 22/7, and one over a count: 1/784
+        rational = exact.limit_denominator(largest)
+        plausible = abs(rational) < 64 and (rational.denominator <= 128 or abs(rational.numerator) <= _LARGEST_PART)
+        if rational != exact and plausible and dtype.type(float(rational)) == dtype.type(wide):
+            return Reading(rational, "", rounded=True)
     for name, number in CONSTANTS.items():
         factor = Fraction(wide / number).limit_denominator(_LARGEST_PART)
         if factor and abs(factor.numerator) <= _LARGEST_PART and rounds(float(factor) * number):
