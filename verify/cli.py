@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     from verify import coverage
     from verify.checking import deck_files
     from verify.example import ExampleError
-    from verify.report import document, text
+    from verify.report import document, errata, text
 
     try:
         checked = check_all(options.files or deck_files())
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.json:
         print(json.dumps(document.document(checked), indent=1, ensure_ascii=False))
     elif options.errata:
-        print("\n".join([*text.errata(checked), *text.closing(checked)]))
+        print("\n".join([*errata.errata(checked), *text.closing(checked)]))
     else:
         print(text.report(checked))
     return OK if as_expected else WRONG

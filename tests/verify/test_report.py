@@ -7,7 +7,7 @@ import json
 from verify.checking import Checked, check
 from verify.example import loads
 from verify.hypothesis import Diagnosis
-from verify.report import document, text
+from verify.report import document, errata, text
 
 
 def test_the_document_has_what_it_promises(checked_two_two_two: Checked) -> None:
@@ -42,10 +42,11 @@ def test_each_step_shows_formula_numbers_value_and_verdict(checked_two_two_two: 
 
 
 def test_errata_name_the_mistake(checked_two_two_two: Checked) -> None:
-    told = "\n".join(text.errata([checked_two_two_two]))
+    told = "\n".join(errata.errata([checked_two_two_two]))
     assert "slide 56: E_t after 1 = 0.291027924 is wrong, as recorded; exactly 0.2857508867" in told
     assert "sequential-update + biases-fixed" in told
-    assert "follows from the wrong figure s48-dE_t/db2" in told
+    assert "and so b2 after 1 = 0.602638275 (slide 48, slide 56); exactly 0.5497998374" in told
+    assert "slide 54, slide 56: w3 after 1 = 0.249751140 is right to fewer digits, then zeros, as recorded" in told
 
 
 def test_explain_shows_both_derivations(checked_two_two_two: Checked) -> None:
@@ -64,12 +65,12 @@ def test_a_right_example_has_no_errata() -> None:
         ),
         routes=False,
     )
-    assert text.errata([checked]) == []
+    assert errata.errata([checked]) == []
 
 
 def test_digits_apart() -> None:
     def diagnosis(value: str) -> Diagnosis:
         return Diagnosis("m", value, value, ("c",), 0, 1, 0.0)
 
-    assert text.digits_apart([diagnosis("0.123456"), diagnosis("0.123457")]) == 7
-    assert text.digits_apart([diagnosis("0.5"), diagnosis("0.5")]) is None
+    assert errata.digits_apart([diagnosis("0.123456"), diagnosis("0.123457")]) == 7
+    assert errata.digits_apart([diagnosis("0.5"), diagnosis("0.5")]) is None

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby, islice
+from itertools import groupby
 
-from verify import figures
 from verify.algebra.ball import Undecided
 from verify.checking import Checked
 from verify.derivation import Derivation, Kind
 from verify.example import What
 from verify.expr import show
-from verify.figures import Verdict
 from verify.formulas import FormulaJudgement
-from verify.hypothesis import Diagnosis, ties
 from verify.judge import Judgement
 from verify.report.document import summary
+from verify.report.errata import errata, erratum, formula_erratum
+from verify.report.wording import DIGITS, shown, trim, verdict, where
 from verify.routes import Balls, quantity
 
-DIGITS = 10
 MAX_STEPS = 120
-MAX_POINT = 6
 HEADINGS = {Kind.FORWARD: "Forward", Kind.BACKWARD: "Backward", Kind.UPDATE: "Update"}
 
 
@@ -45,11 +42,11 @@ def example(checked: Checked, *, steps: bool = True) -> list[str]:
         lines += _steps(checked, claims)
     else:
         for judgement in checked.figures:
-            lines.append(f"  {judgement.claim.what} = {_value(judgement)}    {_printed(judgement)}")
+            lines.append(f"  {judgement.claim.what} = {shown(judgement)}    {_printed(judgement)}")
     if checked.formulas:
         lines += ["", "  Formulas"]
     for formula in checked.formulas:
-        lines.append(f"    {_where(formula.claim.slide)}: {formula.claim.text}    {_verdict(formula)}")
+        lines.append(f"    {where(formula.claim.slide)}: {formula.claim.text}    {verdict(formula)}")
         lines.append(f"        {formula.proof}")
     return lines
 
@@ -86,7 +83,7 @@ def _steps(checked: Checked, claims: Mapping[tuple[str, int], list[Judgement]]) 
         for judgement in found:
             if judgement is found[0]:
                 yield ""
-            yield f"    {judgement.claim.what} = {_value(judgement)}    {_printed(judgement)}"
+            yield f"    {judgement.claim.what} = {shown(judgement)}    {_printed(judgement)}"
 
 
 def _values(derivation: Derivation) -> dict[str, str]:
@@ -98,145 +95,12 @@ def _values(derivation: Derivation) -> dict[str, str]:
             found = balls.digits(What(step.name), DIGITS)
         except (ArithmeticError, Undecided):
             found = None
-        values[step.name] = _trim(found[0]) if found else "undefined"
+        values[step.name] = trim(found[0]) if found else "undefined"
     return values
 
 
-def _trim(text: str) -> str:
-    """Without the zeros that a short decimal ends in."""
-    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
-
-
-def _value(judgement: Judgement) -> str:
-    if judgement.exact is None:
-        return f"undecided ({judgement.reason})"
-    interval = (figures.read(judgement.exact).value,) * 2
-    return _trim(figures.decimal(interval, DIGITS) or judgement.exact)
-
-
 def _printed(judgement: Judgement) -> str:
-    return f"{_where(judgement.claim.slide)}: {judgement.claim.printed.text} {_verdict(judgement)}"
-
-
-def _where(slide: str) -> str:
-    return f"slide {slide}" if slide.isdigit() else f"« {slide} »"
-
-
-def _verdict(judgement: Judgement | FormulaJudgement) -> str:
-    verdict = judgement.verdict.upper() if judgement.verdict == Verdict.WRONG else str(judgement.verdict)
-    transcribed = isinstance(judgement, FormulaJudgement) and judgement.claim.transcribed
-    return verdict + (", as transcribed" if transcribed else "")
-
-
-def errata(checked: Sequence[Checked]) -> list[str]:
-    """Each figure that is not right, in two or three lines: what is printed, what is due, and the mistake."""
-    lines: list[str] = []
-    for one in checked:
-        told = [line for judgement in one.figures for line in _erratum(one, judgement)]
-        told += [line for formula in one.formulas for line in _formula_erratum(formula)]
-        if told:
-            lines += ["", f"Errata: {one.example.title} ({one.example.source})", *told]
-    return lines
-
-
-def _erratum(checked: Checked, judgement: Judgement) -> Iterator[str]:
-    claim, verdict = judgement.claim, judgement.verdict
-    if verdict == Verdict.RIGHT:
-        return
-    root = checked.contexts[claim.id].root
-    known = ", as recorded" if claim.expected == verdict else ""
-    yield (
-        f"  {_where(claim.slide)}: {claim.what} = {claim.printed.text} is {verdict}{known}; "
-        f"exactly {_value(judgement)}   [{claim.id}]"
-    )
-    if verdict == Verdict.UNDECIDED:
-        yield f"      {judgement.reason}"
-        return
-    if root not in (None, claim.id):
-        yield f"      follows from the wrong figure {root}"
-        return
-    diagnoses = checked.diagnoses.get(claim.id, ())
-    if not diagnoses:
-        yield "      no explanation found among those tried"
-        return
-    for line in explanation(diagnoses, claim.id):
-        yield f"      {line}"
-
-
-def _formula_erratum(judgement: FormulaJudgement) -> Iterator[str]:
-    claim, witness = judgement.claim, judgement.counterexample
-    if judgement.verdict == Verdict.RIGHT:
-        return
-    known = ", as recorded" if claim.expected == judgement.verdict else ""
-    yield f"  {_where(claim.slide)}: {claim.text} is {_verdict(judgement).lower()}{known}   [{claim.id}]"
-    if judgement.verdict == Verdict.UNDECIDED:
-        yield f"      {judgement.proof}"
-        return
-    for i, edit in enumerate(judgement.edits[:2]):
-        then = "" if edit.mistake == "missing-condition" else f"; then {edit.side} = {edit.formula} is right"
-        yield f"      {'or ' if i else ''}{edit.mistake}: {edit.detail}{then}"
-    if not judgement.edits:
-        yield f"      it is {judgement.exact}; no small edit of the printed formula makes it right"
-    if judgement.numbering:
-        yield f"      {judgement.numbering}"
-    if witness is not None:
-        point = ", ".join(f"{name} = {value}" for name, value in islice(witness.point.items(), MAX_POINT))
-        point += ", ..." if len(witness.point) > MAX_POINT else ""
-        yield f"      at {point}: printed {witness.printed}, truly {witness.exact}" + (
-            f" ({witness.note})" if witness.note else ""
-        )
-    if claim.note:
-        yield f"      {claim.note}"
-
-
-def explanation(diagnoses: Sequence[Diagnosis], own: str, most: int = 3) -> Iterator[str]:
-    """The simplest explanations, and what would tell them apart."""
-    best = _different(ties(diagnoses))[:most]
-    for i, found in enumerate(best):
-        others = [name for name in found.explains if name != own]
-        details = [edit.detail for edit in found.edits] or [found.detail]
-        yield f"{'or ' if i else ''}{found.mistake}:" + (f" {details[0]}" if len(details) == 1 else "")
-        if len(details) > 1:
-            yield from (f"   {detail}" for detail in details)
-        if found.mistake not in ("padded", "truncated"):
-            also = f"; explains also {', '.join(others)}" if others else ""
-            yield f"   gives {_trim(found.value)}{also}{_odds(found)}"
-    if len(best) > 1:
-        apart = digits_apart(best)
-        yield (
-            f"   {apart} digits would tell them apart"
-            if apart
-            else "   they give the same value: no digits tell them apart"
-        )
-    if len(diagnoses) > len(best):
-        yield f"   ({len(diagnoses) - len(best)} more that are alike or less simple: --json lists them)"
-
-
-def _different(diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
-    """One of each mistake and value: the same edit at one place or at all like places is not worth two lines."""
-    kept: dict[tuple[str, str], Diagnosis] = {}
-    for found in diagnoses:
-        kept.setdefault((found.mistake, found.value[:12]), found)
-    return list(kept.values())
-
-
-def digits_apart(diagnoses: Sequence[Diagnosis]) -> int | None:
-    """How many significant digits of the figure would tell all these explanations apart; None where none would."""
-    values = [figures.read(d.value).value for d in diagnoses if d.value]
-    gaps = [abs(a - b) for i, a in enumerate(values) for b in values[i + 1 :]]
-    if not gaps or min(gaps) == 0:
-        return None
-    size, gap = max(abs(v) for v in values), min(gaps)
-    digits = 1
-    while size / 10**digits > gap and digits < 60:
-        digits += 1
-    return digits + 1
-
-
-def _odds(found: Diagnosis) -> str:
-    if not found.chance:
-        return ""
-    return f" (by accident: {found.chance:.0e} expected among {found.tried:,} tried)"
+    return f"{where(judgement.claim.slide)}: {judgement.claim.printed.text} {verdict(judgement)}"
 
 
 def closing(checked: Sequence[Checked]) -> list[str]:
@@ -258,16 +122,16 @@ def closing(checked: Sequence[Checked]) -> list[str]:
 def explain(checked: Checked, judgement: Judgement | FormulaJudgement) -> list[str]:
     """One claim in full: the derivation of a figure beside the mistaken one, or the proof about a formula."""
     if isinstance(judgement, FormulaJudgement):
-        head = f"  {_where(judgement.claim.slide)}: {judgement.claim.text} is {_verdict(judgement)}"
-        told = list(_formula_erratum(judgement))
+        head = f"  {where(judgement.claim.slide)}: {judgement.claim.text} is {verdict(judgement)}"
+        told = list(formula_erratum(judgement))
         return [
             *(told or [head]),
             f"      {judgement.proof}",
             f"      true: {judgement.claim.side} = {judgement.exact}",
         ]
     claim = judgement.claim
-    lines = [*_erratum(checked, judgement)] or [
-        f"  {_where(claim.slide)}: {claim.what} = {claim.printed.text} is right; exactly {_value(judgement)}"
+    lines = list(erratum(checked, [judgement])) or [
+        f"  {where(claim.slide)}: {claim.what} = {claim.printed.text} is right; exactly {shown(judgement)}"
     ]
     right = _values(checked.derivation)
     own = [d for d in checked.diagnoses.get(claim.id, ()) if d.edits]
@@ -281,9 +145,9 @@ def explain(checked: Checked, judgement: Judgement | FormulaJudgement) -> list[s
         ):
             lines.append(f"    {' ' * len(step)} | {wrong.by_name[step].expr} = {mistaken[step]}")
     if own and own[0].after is not None:
-        lines.append(f"  and {own[0].after} updates of this kind give {_trim(own[0].value)}")
+        lines.append(f"  and {own[0].after} updates of this kind give {trim(own[0].value)}")
     elif own and claim.what.after:
-        lines.append(f"  and after {claim.what.after} update(s) of this kind {claim.what} is {_trim(own[0].value)}")
+        lines.append(f"  and after {claim.what.after} update(s) of this kind {claim.what} is {trim(own[0].value)}")
     return lines
 
 

@@ -1,0 +1,32 @@
+"""How values, places and verdicts are put into words."""
+
+from __future__ import annotations
+
+from verify import figures
+from verify.figures import Verdict
+from verify.formulas import FormulaJudgement
+from verify.judge import Judgement
+
+DIGITS = 10
+
+
+def trim(text: str) -> str:
+    """Without the zeros that a short decimal ends in."""
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+def shown(judgement: Judgement) -> str:
+    if judgement.exact is None:
+        return f"undecided ({judgement.reason})"
+    interval = (figures.read(judgement.exact).value,) * 2
+    return trim(figures.decimal(interval, DIGITS) or judgement.exact)
+
+
+def where(slide: str) -> str:
+    return f"slide {slide}" if slide.isdigit() else f"« {slide} »"
+
+
+def verdict(judgement: Judgement | FormulaJudgement) -> str:
+    verdict = judgement.verdict.upper() if judgement.verdict == Verdict.WRONG else str(judgement.verdict)
+    transcribed = isinstance(judgement, FormulaJudgement) and judgement.claim.transcribed
+    return verdict + (", as transcribed" if transcribed else "")
