@@ -48,7 +48,7 @@ def explains_rounded_value(claim: Claim, values: Mapping[What, Fraction], places
         return False
     if round_half_away(value, places) == claim.printed.value:
         return True
-    return figures.judge(claim.printed, lambda bits: (value, value)) in (Verdict.RIGHT, Verdict.TRUNCATED)
+    return figures.judge(claim.printed, lambda bits: (value, value)) == Verdict.RIGHT
 
 
 def _chance_of_one(claim: Claim, search: Search) -> float:
