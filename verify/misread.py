@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -16,56 +17,69 @@ from verify.slips import Edit
 
 MAX_MISREAD = 4
 """The givens are solved for at most so many wrong figures; what is found is tried on all of them."""
+MAX_CHANCE = 0.05
+"""A given can always be bent to give one figure; it counts as misread if luck would do it this seldom."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    given: Given
+    text: str
+    chance: float
+
+    def edit(self) -> Edit:
+        return Edit(
+            "wrong-given",
+            f"{self.given.name} = {self.text}, not {self.given.text}",
+            given={self.given.name: Given(self.given.name, Fraction(self.text), self.text)},
+            label=f"given {self.given.name}",
+        )
 
 
 def misread_givens(search: Search, base: Hypothesis) -> None:
-    """One given with another value: the shortest decimal that gives the printed digits."""
-    claims = [c for c in search.wrong if c.what.after <= MAX_UNROLLED and search.contexts[c.id].root in (None, c.id)]
-    for claim in claims[:MAX_MISREAD]:
-        hypotheses = []
-        for given, text in _misreadings(base.derivation, claim):
-            edit = Edit(
-                "wrong-given",
-                f"{given.name} = {text}, not {given.text}",
-                given={given.name: Given(given.name, Fraction(text), text)},
-                label=f"given {given.name}",
-            )
-            hypotheses.append(base.with_edit(edit))
+    """One given with another value: the shortest decimal that gives the printed digits, of one figure or of several."""
+    roots = [c for c in search.wrong if c.what.after <= MAX_UNROLLED and search.contexts[c.id].root in (None, c.id)]
+    for claim in roots[:MAX_MISREAD]:
         search.tried += 3 * len(base.derivation.given)
-        search.verify(hypotheses, search.wrong, [])
+        for candidate in _candidates(base.derivation, claim, roots):
+            search.verify([base.with_edit(candidate.edit())], search.wrong, [], candidate.chance)
 
 
-def _misreadings(derivation: Derivation, claim: Claim) -> Iterator[tuple[Given, str]]:
-    """Givens and the decimals that they would have to be, all solved at once."""
+def _candidates(derivation: Derivation, claim: Claim, roots: Sequence[Claim]) -> Iterator[_Candidate]:
+    """Givens and the decimals that they would have to be for one figure, all solved at once; the others are the test."""
     givens = derivation.given
+    wanted = list(dict.fromkeys(root.what for root in roots))
 
-    def values(points: Array) -> Array:
+    def values(points: Array) -> dict[object, Array]:
         edits = [
             Edit("wrong-given", "", given={g.name: Given(g.name, Fraction(float(x)), "")})
             for g, x in zip(givens, points, strict=True)
         ]
-        return screen(derivation, [edits], [claim.what])[claim.what]
+        return {**screen(derivation, [edits], wanted)}
 
+    start = np.array([float(g.value) for g in givens])
+    right = values(start)
     goal, unit = float(claim.printed.value), float(claim.printed.unit)
-    roots = solve(values, np.array([float(g.value) for g in givens]), goal)
-    for given, root in zip(givens, roots, strict=True):
-        places = max(len(given.text.partition(".")[2]), 1)
-        for digits in range(places + 2) if abs(root) <= 100 else ():
+    solved = solve(lambda points: values(points)[claim.what], start, goal)
+    for k, (given, root) in enumerate(zip(givens, solved, strict=True)):
+        places = len(given.text.partition(".")[2])
+        for digits in range(places + 2) if abs(root) <= 1e4 else ():
             text = f"{root:.{digits}f}"
-            significant = len(text.replace(".", "").lstrip("-0")) or 1
             # (Minus the rate is no misread rate: the ascent says it better.)
-            mirrored = given.name == "rate" and Fraction(text) == -given.value
-            if mirrored or Fraction(text) == given.value or claim.printed.digits < significant + 2:
+            if Fraction(text) == given.value or (given.name == "rate" and Fraction(text) == -given.value):
                 continue
-            # The decimal next to it must give other digits of the figure, else this one is a guess.
-            here, beside = (
-                values(np.array([x if g is given else float(g.value) for g in givens]))[givens.index(given)]
-                for x in (float(text), float(text) + 10.0**-digits)
-            )
-            if abs(here - goal) <= unit:
-                if not abs(beside - goal) <= 10 * unit:
-                    yield given, text
-                break
+            here = values(np.where(np.arange(len(givens)) == k, float(text), start))
+            if not abs(here[claim.what][k] - goal) <= 0.51 * unit:
+                continue
+            beside = values(np.where(np.arange(len(givens)) == k, float(text) + 10.0**-digits, start))
+            chance = len(givens) * min(1.0, unit / abs(beside[claim.what][k] - here[claim.what][k]))
+            for other in roots:
+                printed, due = float(other.printed.value), right[other.what][k]
+                if other.what != claim.what and abs(here[other.what][k] - printed) <= 0.51 * float(other.printed.unit):
+                    chance *= min(1.0, float(other.printed.unit) / (2 * abs(printed - due)))
+            if chance <= MAX_CHANCE:
+                yield _Candidate(given, text, float(chance))
+            break
 
 
 def solve(function: Callable[[Array], Array], start: Array, goal: float) -> Array:

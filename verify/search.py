@@ -63,8 +63,18 @@ class Search:
     def verdict(self, claim: Claim) -> Verdict:
         return next(j.verdict for j in self.judgements if j.claim is claim)
 
-    def verify(self, hypotheses: Iterable[Hypothesis], claims: Sequence[Claim], arrays: Sequence[Array]) -> None:
-        """Keep the hypotheses that give the printed digits of some claim, with all the claims that they explain."""
+    def verify(
+        self,
+        hypotheses: Iterable[Hypothesis],
+        claims: Sequence[Claim],
+        arrays: Sequence[Array],
+        chance: float | None = None,
+    ) -> None:
+        """Keep the hypotheses that give the printed digits of some claim, with all the claims that they explain.
+
+        ``chance`` is the expected number of accidental hits where the caller knows it; else the density of the values
+        in ``arrays`` tells.
+        """
         for hypothesis in islice(hypotheses, MAX_HITS):
             key = tuple(edit.detail for edit in hypothesis.edits)
             if key in self.verified:
@@ -88,7 +98,7 @@ class Search:
                         tuple(c.id for c in explained),
                         breaks,
                         self.tried,
-                        _chance(claim.printed, arrays, self.tried),
+                        _chance(claim.printed, arrays, self.tried) if chance is None else chance,
                         hypothesis.edits,
                         hypothesis.after,
                     ),

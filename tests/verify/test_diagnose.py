@@ -105,3 +105,22 @@ def test_no_explanation_is_an_answer_too() -> None:
     (judgement,) = checked.figures
     assert judgement.verdict == "wrong"
     assert checked.diagnoses[judgement.claim.id] == ()
+
+
+def test_a_misread_pixel_is_inferred_from_several_outputs_at_once() -> None:
+    image = [[112, 187, 134, 165, 119], [128, 143, 190, 101, 176], [126, 155, 162, 148, 133]]
+    kernel = [[0, 1, -1], [1, 1, 0], [-1, 1, 1]]
+    misread = [row[:] for row in image]
+    misread[1][2] = 196  # not 190
+    outputs = [sum(misread[i][j + s] * kernel[i][j] for i in range(3) for j in range(3)) for s in range(3)]
+
+    def table(rows: list[list[int]]) -> str:
+        return "[" + ", ".join("[" + ", ".join(f'"{v}"' for v in row) + "]" for row in rows) + "]"
+
+    claims = ", ".join(f'{{slide = 1, what = "y[1,{s + 1}]", printed = "{v}"}}' for s, v in enumerate(outputs))
+    head = 'id = "c"\ntitle = "c"\nsource = "c"'
+    given = f"given = {{x = {table(image)}, k = {table(kernel)}}}"
+    checked = check(loads(f'{head}\n{given}\ncompute = {{y = "conv2d(x, k)"}}\nclaims = [{claims}]'), routes=False)
+    wrong = [j.claim.id for j in checked.figures if j.verdict != "right"]
+    assert len(wrong) >= 2
+    assert all(checked.diagnoses[name][0].detail == "x[2,3] = 196, not 190" for name in wrong)
