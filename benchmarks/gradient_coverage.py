@@ -101,7 +101,8 @@ def optax_losses() -> Iterator[Case]:
     )
 
 
-def _module(name: str, module: Any, *inputs: Any, **call: Any) -> Case:
+def module_case(name: str, module: Any, *inputs: Any, **call: Any) -> Case:
+    """A flax module with fresh parameters, as a case."""
     keys = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
     variables = module.init(keys, *inputs, **call)
     params, rest = variables.get("params", {}), {k: v for k, v in variables.items() if k != "params"}
@@ -118,29 +119,29 @@ def _module(name: str, module: Any, *inputs: Any, **call: Any) -> Case:
 def flax_linen() -> Iterator[Case]:
     """The layers of flax.linen, parameters and inputs."""
     x, image, sequence = normal(3, 4), normal(2, 6, 6, 3), normal(2, 5, 4)
-    yield _module("Dense", nn.Dense(3), x)
-    yield _module("DenseGeneral", nn.DenseGeneral((2, 3)), x)
-    yield _module("Einsum", nn.Einsum((4, 3), "ab,bc->ac"), x)
-    yield _module("Embed", nn.Embed(6, 3), jnp.array([[0, 2], [2, 5]]))
-    yield _module("Conv", nn.Conv(4, (3, 3)), image)
-    yield _module("Conv (strided, dilated)", nn.Conv(4, (3, 3), strides=2, kernel_dilation=2), image)
-    yield _module("Conv (depthwise)", nn.Conv(6, (3, 3), feature_group_count=3), image)
-    yield _module("ConvTranspose", nn.ConvTranspose(2, (3, 3), strides=(2, 2)), image)
-    yield _module("ConvLocal", nn.ConvLocal(2, (3, 3)), normal(1, 4, 4, 2))
-    yield _module("BatchNorm (training)", nn.BatchNorm(use_running_average=False), image)
-    yield _module("BatchNorm (evaluation)", nn.BatchNorm(use_running_average=True), image)
-    yield _module("LayerNorm", nn.LayerNorm(), x)
-    yield _module("RMSNorm", nn.RMSNorm(), x)
-    yield _module("GroupNorm", nn.GroupNorm(2), normal(2, 3, 3, 4))
-    yield _module("InstanceNorm", nn.InstanceNorm(), normal(2, 3, 3, 2))
-    yield _module("WeightNorm", nn.WeightNorm(nn.Dense(3)), x)
-    yield _module("SpectralNorm", nn.SpectralNorm(nn.Dense(3)), x, update_stats=True)
-    yield _module("PReLU", nn.PReLU(), x)
-    yield _module("Dropout", nn.Dropout(0.4, deterministic=False), x)
-    yield _module(
+    yield module_case("Dense", nn.Dense(3), x)
+    yield module_case("DenseGeneral", nn.DenseGeneral((2, 3)), x)
+    yield module_case("Einsum", nn.Einsum((4, 3), "ab,bc->ac"), x)
+    yield module_case("Embed", nn.Embed(6, 3), jnp.array([[0, 2], [2, 5]]))
+    yield module_case("Conv", nn.Conv(4, (3, 3)), image)
+    yield module_case("Conv (strided, dilated)", nn.Conv(4, (3, 3), strides=2, kernel_dilation=2), image)
+    yield module_case("Conv (depthwise)", nn.Conv(6, (3, 3), feature_group_count=3), image)
+    yield module_case("ConvTranspose", nn.ConvTranspose(2, (3, 3), strides=(2, 2)), image)
+    yield module_case("ConvLocal", nn.ConvLocal(2, (3, 3)), normal(1, 4, 4, 2))
+    yield module_case("BatchNorm (training)", nn.BatchNorm(use_running_average=False), image)
+    yield module_case("BatchNorm (evaluation)", nn.BatchNorm(use_running_average=True), image)
+    yield module_case("LayerNorm", nn.LayerNorm(), x)
+    yield module_case("RMSNorm", nn.RMSNorm(), x)
+    yield module_case("GroupNorm", nn.GroupNorm(2), normal(2, 3, 3, 4))
+    yield module_case("InstanceNorm", nn.InstanceNorm(), normal(2, 3, 3, 2))
+    yield module_case("WeightNorm", nn.WeightNorm(nn.Dense(3)), x)
+    yield module_case("SpectralNorm", nn.SpectralNorm(nn.Dense(3)), x, update_stats=True)
+    yield module_case("PReLU", nn.PReLU(), x)
+    yield module_case("Dropout", nn.Dropout(0.4, deterministic=False), x)
+    yield module_case(
         "MultiHeadDotProductAttention", nn.MultiHeadDotProductAttention(2, qkv_features=4), sequence, sequence
     )
-    yield _module("SelfAttention", nn.SelfAttention(2, qkv_features=4), sequence)
+    yield module_case("SelfAttention", nn.SelfAttention(2, qkv_features=4), sequence)
     cells = {
         "LSTMCell": nn.LSTMCell(3),
         "OptimizedLSTMCell": nn.OptimizedLSTMCell(3),
@@ -149,10 +150,10 @@ def flax_linen() -> Iterator[Case]:
         "SimpleCell": nn.SimpleCell(3),
     }
     for name, cell in cells.items():
-        yield _module(f"RNN({name})", nn.RNN(cell), sequence)
-    yield _module("RNN(ConvLSTMCell)", nn.RNN(nn.ConvLSTMCell(2, (3, 3))), normal(1, 2, 4, 4, 2))
-    yield _module("Bidirectional", nn.Bidirectional(nn.RNN(nn.GRUCell(2)), nn.RNN(nn.GRUCell(2))), sequence)
-    yield _module("Sequential", nn.Sequential([nn.Dense(3), nn.relu, nn.Dense(2)]), x)
+        yield module_case(f"RNN({name})", nn.RNN(cell), sequence)
+    yield module_case("RNN(ConvLSTMCell)", nn.RNN(nn.ConvLSTMCell(2, (3, 3))), normal(1, 2, 4, 4, 2))
+    yield module_case("Bidirectional", nn.Bidirectional(nn.RNN(nn.GRUCell(2)), nn.RNN(nn.GRUCell(2))), sequence)
+    yield module_case("Sequential", nn.Sequential([nn.Dense(3), nn.relu, nn.Dense(2)]), x)
     yield "max_pool", lambda v: nn.max_pool(v, (2, 2), (2, 2)), (image,), {}
     yield "max_pool (overlapping, padded)", lambda v: nn.max_pool(v, (3, 3), (2, 2), "SAME"), (image,), {}
     yield "avg_pool", lambda v: nn.avg_pool(v, (2, 2), (2, 2)), (image,), {}

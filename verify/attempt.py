@@ -70,7 +70,7 @@ class Attempt:
         if tally.unequal or tally.vague:
             return self._settle(plain, [*tally.unequal, *tally.vague], bool(tally.unequal), hold_stopped), tally
         if not tally.proved:
-            reason = "at every point tried a number overflowed or a comparison was too close to call"
+            reason = "at every point tried the derivative was not finite, or a comparison was too close to call"
             return replace(plain, reason=reason), tally
         notes = [*self._literal_notes(tally, hold_stopped), *plain.notes]
         return replace(plain, verdict="PROVED", error=tally.error, points=len(tally.proved), notes=notes), tally

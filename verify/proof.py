@@ -64,7 +64,7 @@ class Proof:
         subject = SUBJECTS[self.kind].format(name=self.name)
         lines = [f"{self.verdict}: {self._headline(subject)}"]
         if self.witness is not None:
-            lines += _witness_lines(self.witness)
+            lines += _witness_lines(self.witness, self.kind)
         if self.reason:
             lines.append(f"  because {self.reason}")
         if self.verdict != "UNSUPPORTED" and self.leaves:
@@ -102,7 +102,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 6 else ", ".join(names[:5]) + f" and {len(names) - 5} more"
 
 
-def _witness_lines(witness: Witness) -> list[str]:
+def _witness_lines(witness: Witness, kind: str) -> list[str]:
     entry = f"{witness.leaf}{list(witness.index) if witness.index else ''}"
     width = max(len("claimed"), len("true"))
     lines = [
@@ -119,11 +119,11 @@ def _witness_lines(witness: Witness) -> list[str]:
         lines.append(f"  wrong for {_listed(witness.wrong_leaves)}; right for {_listed(witness.right_leaves)}")
     lines.append("  at the input")
     lines += [f"    {name} = {shown(value)}" for name, value in witness.inputs[:6]]
-    lines += [f"    {_SEED} {name} = {shown(value)}" for name, value in witness.seeds[:3]]
+    lines += [f"    {_SEEDS[kind]} {name} = {shown(value)}" for name, value in witness.seeds[:3]]
     return lines
 
 
-_SEED = "cotangent of"
+_SEEDS = {"vjp": "cotangent of", "jvp": "tangent of", "hvp": "vector for"}
 
 
 def shown(value: Reals) -> str:

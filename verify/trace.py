@@ -142,6 +142,9 @@ class _Builder:
             if kernel:
                 outputs = [self.slot(variable.aval) for variable in equation.outvars]
                 self.steps.append(Step(kernel, {}, tuple(inputs), tuple(outputs), here, call))
+            elif name == "call_hi_primitive":  # JAX 0.12: a primitive that can say what it stands for
+                expanded = jax.make_jaxpr(params["_prim"].expand)(*[variable.aval for variable in equation.invars])
+                outputs = self.run(expanded.jaxpr, expanded.consts, inputs, here, call)
             elif name in OPENED:
                 inner, inner_constants = _open(params[OPENED[name]])
                 label = str(params.get("name") or getattr(params.get("jvp_jaxpr_fun"), "__name__", "") or call)

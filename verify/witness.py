@@ -351,6 +351,9 @@ def _close(x: Reals, y: Reals, statement: Statement) -> bool:
     return bool(np.all(np.abs(x - y) <= (0.1 if coarse else 2e-2) * scale))
 
 
+_VISIBLE = 1e-5
+
+
 def looks(
     statement: Statement,
     samples: Sequence[Sample],
@@ -382,7 +385,12 @@ def looks(
     remarks += _seed_remarks(statement, sample, target, index, hold_stopped, enclosed)
     remarks += _position_remarks(statement, sample, target, index, hold_stopped, enclosed)
     remarks += _path_remarks(statement, [sample, *samples], target)
-    if not remarks:
+    if enclosed.bound() < _VISIBLE:
+        remarks.append(
+            f"the difference is {enclosed.bound():.1e} of the value: float32 hardly shows it, and it is to be expected "
+            "where the function computes an approximation and the rule the exact derivative"
+        )
+    elif not remarks:
         with precision(64):
             quotient = enclosed.claimed / enclosed.truth if not enclosed.truth.contains(0) else None
         if quotient is not None:

@@ -235,7 +235,7 @@ class Field:
         self._keys: dict[str, int] = {}
         self._exp_answers, self._log_answers = _Answers(), _Answers()
         self._square_roots: dict[int, FieldArray] = {}
-        self._replaced: dict[int, list[tuple[Residues, Residues]]] = {}
+        self._replaced: dict[int, list[tuple[Residues, Residues, Residues]]] = {}
 
     # -- making arrays ------------------------------------------------------------------------------------------
 
@@ -317,17 +317,20 @@ class Field:
         """``x``, whose value flows into a root, with its entries replaced by 60th powers (see above)."""
         if x.root is not None or x.rational is not None:
             return x
+        known = self.replace_known(x)
+        if known is not x:
+            return known
         w = np.where(x.value == 0, x.value, self._oracle("root", x.value, x.degree))
         value = modular.power(w, UNIT)
-        self._replaced.setdefault(x.value.size, []).append((x.value.ravel(), w.ravel()))
+        self._replaced.setdefault(x.value.size, []).append((x.value.ravel(), value.ravel(), w.ravel()))
         return FieldArray(self, value, x.sample, Degree(UNIT), root=w)
 
     def replace_known(self, x: FieldArray) -> FieldArray:
         """``x``, unless it is a value that was replaced elsewhere: then the same replacement."""
-        for raw, w in self._replaced.get(x.value.size, ()):
-            if raw.size and raw[0] == x.value.flat[0] and np.array_equal(raw, x.value.ravel()):
-                root = w.reshape(x.shape)
-                return FieldArray(self, modular.power(root, UNIT), x.sample, Degree(UNIT), root=root)
+        for raw, new, w in self._replaced.get(x.value.size, ()):
+            flat = x.value.ravel()
+            if raw.size and x.root is None and (np.array_equal(raw, flat) or np.array_equal(new, flat)):
+                return FieldArray(self, new.reshape(x.shape), x.sample, Degree(UNIT), root=w.reshape(x.shape))
         return x
 
     # -- oracles ------------------------------------------------------------------------------------------------

@@ -32,7 +32,9 @@ def _arithmetic(of_algebra: Callable[[Any, Any], Any], of_integers: Callable[[An
 
 def _quotient(x: Any, y: Any) -> Any:
     """Integer division that truncates, as XLA's does."""
-    safe = np.where(y == 0, 1, y)
+    safe = np.where(y == 0, 1, y).astype(y.dtype)
+    if np.issubdtype(x.dtype, np.unsignedinteger):
+        return np.where(y == 0, ~np.zeros_like(x), x // safe)
     return np.where(y == 0, -1, np.sign(x) * np.sign(safe) * (np.abs(x) // np.abs(safe)))
 
 
@@ -237,6 +239,7 @@ HANDLERS: dict[str, Handler] = {
     "min": _extremum("min"),
     **{primitive: _function(name) for primitive, name in FUNCTIONS.items()},
     **{relation: _comparison(relation) for relation in ("eq", "ne", "lt", "le", "gt", "ge")},
+    **{f"{relation}_to": _comparison(relation) for relation in ("eq", "lt", "le")},  # of a total order: no nan here
     **{name: _logic(name) for name in ("and", "or", "xor")},
     "not": _not,
     "select_n": _select,
