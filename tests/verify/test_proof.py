@@ -18,7 +18,8 @@ def test_every_verdict_explains_itself():
         "UNSUPPORTED": "cannot be examined",
     }.items():
         proof = Proof(verdict, "f", error=0.7 * 2.0**-50, points=6, bound=1e-30, reason="r")
-        assert str(proof).startswith(f"{verdict}: what jax.vjp(f) computes")
+        assert str(proof).startswith(f"{verdict}: ")
+        assert "what jax.vjp(f) computes" in str(proof)
         assert words in str(proof)
         assert proof.ok == (verdict in ("PROVED", "CERTIFIED"))
 
