@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from verify.derivation import Derivation
-from verify.example import Claim, Given
+from verify.example import Claim, Given, What
 from verify.hypothesis import Hypothesis
 from verify.screen import Array, screen
 from verify.search import MAX_UNROLLED, Search
@@ -46,16 +46,16 @@ def misread_givens(search: Search, base: Hypothesis) -> None:
 
 
 def _candidates(derivation: Derivation, claim: Claim, roots: Sequence[Claim]) -> Iterator[_Candidate]:
-    """Givens and the decimals that they would have to be for one figure, all solved at once; the others are the test."""
+    """Givens and the decimals that they would have to be for one figure, solved at once; the others are the test."""
     givens = derivation.given
     wanted = list(dict.fromkeys(root.what for root in roots))
 
-    def values(points: Array) -> dict[object, Array]:
+    def values(points: Array) -> dict[What, Array]:
         edits = [
             Edit("wrong-given", "", given={g.name: Given(g.name, Fraction(float(x)), "")})
             for g, x in zip(givens, points, strict=True)
         ]
-        return {**screen(derivation, [edits], wanted)}
+        return screen(derivation, [edits], wanted)
 
     start = np.array([float(g.value) for g in givens])
     right = values(start)
@@ -72,14 +72,19 @@ def _candidates(derivation: Derivation, claim: Claim, roots: Sequence[Claim]) ->
             if not abs(here[claim.what][k] - goal) <= 0.51 * unit:
                 continue
             beside = values(np.where(np.arange(len(givens)) == k, float(text) + 10.0**-digits, start))
-            chance = len(givens) * min(1.0, unit / abs(beside[claim.what][k] - here[claim.what][k]))
+            chance = len(givens) * _share(unit, beside[claim.what][k] - here[claim.what][k])
             for other in roots:
-                printed, due = float(other.printed.value), right[other.what][k]
-                if other.what != claim.what and abs(here[other.what][k] - printed) <= 0.51 * float(other.printed.unit):
-                    chance *= min(1.0, float(other.printed.unit) / (2 * abs(printed - due)))
+                printed, size = float(other.printed.value), float(other.printed.unit)
+                if other.what != claim.what and abs(here[other.what][k] - printed) <= 0.51 * size:
+                    chance *= _share(size, 2 * (printed - right[other.what][k]))
             if chance <= MAX_CHANCE:
-                yield _Candidate(given, text, float(chance))
+                yield _Candidate(given, text, chance)
             break
+
+
+def _share(unit: float, span: float) -> float:
+    """The part of a span that one unit covers: how likely a value somewhere in it is to hit given digits."""
+    return 1.0 if abs(span) <= unit else unit / abs(float(span))
 
 
 def solve(function: Callable[[Array], Array], start: Array, goal: float) -> Array:
