@@ -69,13 +69,13 @@ def _candidates(derivation: Derivation, claim: Claim, roots: Sequence[Claim]) ->
             if Fraction(text) == given.value or (given.name == "rate" and Fraction(text) == -given.value):
                 continue
             here = values(np.where(np.arange(len(givens)) == k, float(text), start))
-            if not abs(here[claim.what][k] - goal) <= 0.51 * unit:
+            if not abs(here[claim.what][k] - goal) <= 1.01 * unit:
                 continue
             beside = values(np.where(np.arange(len(givens)) == k, float(text) + 10.0**-digits, start))
             chance = len(givens) * _share(unit, beside[claim.what][k] - here[claim.what][k])
             for other in roots:
                 printed, size = float(other.printed.value), float(other.printed.unit)
-                if other.what != claim.what and abs(here[other.what][k] - printed) <= 0.51 * size:
+                if other.what != claim.what and abs(here[other.what][k] - printed) <= 1.01 * size:
                     chance *= _share(size, 2 * (printed - right[other.what][k]))
             if chance <= MAX_CHANCE:
                 yield _Candidate(given, text, chance)
