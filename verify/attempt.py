@@ -11,9 +11,10 @@ import numpy as np
 from verify.algebra.field import Field
 from verify.algebra.plain import Undecided
 from verify.branches import Sample, draw
+from verify.enclosure import enclose
 from verify.proof import Proof
 from verify.statement import Statement, project
-from verify.witness import describe, enclose, find, other_results
+from verify.witness import describe, find, other_results
 
 RISK = 2.0**-50
 """The largest probability of error that a proof may have (shared out among its samples)."""

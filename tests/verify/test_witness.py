@@ -7,8 +7,9 @@ import pytest
 from flint import arb
 
 from verify.branches import draw
+from verify.enclosure import Enclosed, enclose, one
 from verify.statement import state
-from verify.witness import Enclosed, agrees_with_jax, enclose, find, one
+from verify.witness import agrees_with_jax, find
 
 
 def rule(backward):

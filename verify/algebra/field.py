@@ -32,175 +32,24 @@ Not equal is no proof of the contrary: a relation between transcendental functio
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from verify.algebra import literals, modular, real
+from verify.algebra import exponents, literals, modular, real
 from verify.algebra.degree import ONE, ZERO, Degree, Ledger
+from verify.algebra.field_array import UNIT, Exponent, FieldArray
+from verify.algebra.field_constants import irrational, rational_root
+from verify.algebra.field_functions import apply
 from verify.algebra.modular import P, Residues
+from verify.algebra.oracles import Answers
 from verify.algebra.plain import Functions, Rearrangement, Undecided, Unsupported
 
-UNIT = 60
-"""exp of an atom is a 60th power, and so is what flows into a root: halves, thirds, quarters, fifths, ... are exact."""
-_ORDER = P - 1
 _GENERATOR = 37  # of the multiplicative group (checked in the tests)
-_DEEPEST = 150  # longer chains of sums are not taken apart: Python's recursion has an end
 _CLOSE = 1e-9
-
-
-class Exponent(NamedTuple):
-    """What exp of an array is made of: g^(unit h) * factor.
-
-    Attributes:
-        h: integers modulo p - 1, linear in the oracle's answers about atoms.
-        unit: a divisor of UNIT.
-        weight: the sum of the absolute values of that linear combination's coefficients, at most.
-        factor: the exponential of what logarithms the array is a sum of.
-    """
-
-    h: Residues
-    unit: int = UNIT
-    weight: int = 1
-    factor: FieldArray | None = None
-
-
-class FieldArray:
-    """Residues with a float64 sample beside each, and what is known about how they came about.
-
-    Attributes:
-        value: uint64 residues.
-        sample: float64 reals of the same shape.
-        degree: bounds for all entries.
-        rational: the number that every entry is, where that is known.
-        shift: (x, c) where the array was made as x + c, c a known integer.
-        root: w, where the value is w^60.
-    """
-
-    __array_priority__ = 1000
-    __slots__ = ("_exponent", "_logarithm", "degree", "depth", "field", "rational", "root", "sample", "shift", "value")
-
-    def __init__(
-        self,
-        field: Field,
-        value: Residues,
-        sample: NDArray[np.float64],
-        degree: Degree,
-        depth: int = 0,
-        exponent: Callable[[], Exponent | None] | None = None,
-        logarithm: Callable[[], FieldArray] | None = None,
-        rational: Fraction | None = None,
-        root: Residues | None = None,
-    ) -> None:
-        self.field, self.value, self.sample, self.degree, self.depth = field, value, sample, degree, depth
-        self._exponent = exponent if depth < _DEEPEST else None
-        self._logarithm = logarithm if depth < _DEEPEST else None
-        self.rational, self.root = rational, root
-        self.shift: tuple[FieldArray, Fraction] | None = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the array."""
-        return self.value.shape
-
-    def __repr__(self) -> str:
-        return f"FieldArray({self.value!r}, sample={self.sample!r})"
-
-    def __add__(self, other: Any) -> FieldArray:
-        y = self.field.lift(other)
-        exact = None if self.rational is None or y.rational is None else self.rational + y.rational
-        result = FieldArray(
-            self.field,
-            modular.add(self.value, y.value),
-            self.sample + y.sample,
-            self.field.ledger.union(self.degree, y.degree),
-            max(self.depth, y.depth) + 1,
-            exponent=lambda: self.field.exponent_sum(self, y),
-            rational=exact,
-        )
-        if exact is None and y.rational is not None and y.rational.denominator == 1:
-            result.shift = (self, y.rational)
-        return result
-
-    def __neg__(self) -> FieldArray:
-        return self.scaled(Fraction(-1))
-
-    def __sub__(self, other: Any) -> FieldArray:
-        return self + (-self.field.lift(other))
-
-    def scaled(self, factor: Fraction) -> FieldArray:
-        """``factor * self`` for a known rational factor."""
-        number = np.array(modular.residue(factor), np.uint64)
-        return FieldArray(
-            self.field,
-            modular.neg(self.value) if factor == -1 else modular.mul(self.value, number),
-            self.sample * float(factor),
-            self.degree,
-            self.depth + 1,
-            exponent=lambda: self.field.exponent_scaled(self, factor),
-            logarithm=(lambda: self.field.log(self)) if abs(factor) == 1 else None,
-            rational=None if self.rational is None else self.rational * factor,
-        )
-
-    def __mul__(self, other: Any) -> FieldArray:
-        y = self.field.lift(other)
-        for a, b in ((self, y), (y, self)):
-            if a.rational is not None and (a.shape == () or a.shape == b.shape):
-                return b.scaled(a.rational)
-        return FieldArray(
-            self.field,
-            modular.mul(self.value, y.value),
-            self.sample * y.sample,
-            self.field.ledger.product(self.degree, y.degree),
-            max(self.depth, y.depth) + 1,
-            logarithm=lambda: self.field.log(self) + self.field.log(y),
-        )
-
-    def __truediv__(self, other: Any) -> FieldArray:
-        y = self.field.lift(other)
-        if y.rational:
-            return self.scaled(1 / y.rational)
-        return self * self.field.reciprocal(y, self.sample)
-
-    def __pow__(self, exponent: int) -> FieldArray:
-        return self.field.power(self, Fraction(exponent))
-
-    def __radd__(self, other: Any) -> FieldArray:
-        return self.__add__(other)
-
-    def __rsub__(self, other: Any) -> FieldArray:
-        return self.field.lift(other) - self
-
-    def __rmul__(self, other: Any) -> FieldArray:
-        return self.__mul__(other)
-
-    def __rtruediv__(self, other: Any) -> FieldArray:
-        return self.field.lift(other) / self
-
-
-class _Answers:
-    """What an oracle has answered so far: sorted questions and their answers."""
-
-    def __init__(self) -> None:
-        self.questions = np.zeros(0, np.uint64)
-        self.answers = np.zeros(0, np.uint64)
-
-    def settle(self, questions: Residues, proposed: Residues) -> Residues:
-        """The earlier answer where there is one, else (and from now on) the proposed one."""
-        if self.questions.size:
-            at = np.minimum(np.searchsorted(self.questions, questions), self.questions.size - 1)
-            settled = np.where(self.questions[at] == questions, self.answers[at], proposed)
-        else:
-            settled = proposed
-        everything, first = np.unique(np.append(self.questions, questions.ravel()), return_index=True)
-        self.answers = np.append(self.answers, settled.ravel())[first]
-        self.questions = everything
-        # two entries of one array may ask the same question: all get the answer that was kept
-        at = np.searchsorted(self.questions, questions)
-        return np.asarray(self.answers[at])
 
 
 class Field:
@@ -233,7 +82,7 @@ class Field:
         self.readings: dict[str, str] = {}
         self.f = Functions(self)
         self._keys: dict[str, int] = {}
-        self._exp_answers, self._log_answers = _Answers(), _Answers()
+        self._exp_answers, self._log_answers = Answers(), Answers()
         self._square_roots: dict[int, FieldArray] = {}
         self._replaced: dict[int, list[tuple[Residues, Residues, Residues]]] = {}
 
@@ -281,36 +130,15 @@ class Field:
         factor = modular.residue(reading.factor)
         if not reading.constant:
             return factor, reading.factor
-        value = factor * self._irrational(reading.constant) % P
+        value = factor * irrational(self, reading.constant) % P
         if reading.constant in ("pi", "1/pi"):
             root = self.f.sqrt(self.pi())
             rational = self.power(self.lift(reading.factor), Fraction(1, 2))
             self._square_roots[value] = rational * (root if reading.constant == "pi" else 1 / root)
         return value, None
 
-    def _irrational(self, name: str) -> int:
-        f, one = self.f, self.lift(1)
-        values: dict[str, Callable[[], FieldArray]] = {
-            "pi": self.pi,
-            "1/pi": lambda: one / self.pi(),
-            "sqrt(pi)": lambda: f.sqrt(self.pi()),
-            "1/sqrt(pi)": lambda: one / f.sqrt(self.pi()),
-            "2/sqrt(pi)": lambda: 2 / f.sqrt(self.pi()),
-            "sqrt(2/pi)": lambda: f.sqrt(2) / f.sqrt(self.pi()),
-            "sqrt(2)": lambda: f.sqrt(2),
-            "sqrt(2*pi)": lambda: f.sqrt(2) * f.sqrt(self.pi()),
-            "1/sqrt(2*pi)": lambda: one / (f.sqrt(2) * f.sqrt(self.pi())),
-            "log(2)": lambda: f.log(2),
-            "1/log(2)": lambda: one / f.log(2),
-            "log(10)": lambda: f.log(2) + f.log(5),
-            "1/log(10)": lambda: one / (f.log(2) + f.log(5)),
-            "log(2*pi)": lambda: f.log(2) + f.log(self.pi()),
-            "e": lambda: f.exp(1),
-        }
-        return int(values[name]().value)
-
     def pi(self) -> FieldArray:
-        w = self._oracle("pi", np.zeros((), np.uint64))
+        w = self.oracle("pi", np.zeros((), np.uint64))
         return FieldArray(self, modular.power(w, UNIT), np.array(np.pi), Degree(UNIT), root=w)
 
     def replace_radicand(self, x: FieldArray) -> FieldArray:
@@ -320,7 +148,7 @@ class Field:
         known = self.replace_known(x)
         if known is not x:
             return known
-        w = np.where(x.value == 0, x.value, self._oracle("root", x.value, x.degree))
+        w = np.where(x.value == 0, x.value, self.oracle("root", x.value, x.degree))
         value = modular.power(w, UNIT)
         self._replaced.setdefault(x.value.size, []).append((x.value.ravel(), value.ravel(), w.ravel()))
         return FieldArray(self, value, x.sample, Degree(UNIT), root=w)
@@ -335,15 +163,17 @@ class Field:
 
     # -- oracles ------------------------------------------------------------------------------------------------
 
-    def _oracle(self, name: str, x: Residues, degree: Degree = ZERO) -> Residues:
+    def oracle(self, name: str, x: Residues, degree: Degree = ZERO) -> Residues:
+        """The answers of the oracle ``name``: pseudo-random, equal for equal questions."""
         if name not in self._keys:
             self._keys[name] = int.from_bytes(self.generator.bytes(16), "little")
         self.ledger.ask(degree, x.size)
         return modular.keyed_hash(self._keys[name], x)
 
-    def _odd(self, name: str, x: FieldArray, sample: NDArray[np.float64]) -> FieldArray:
+    def odd(self, name: str, x: FieldArray, sample: NDArray[np.float64]) -> FieldArray:
+        """An oracle for an odd function."""
         negative = x.value > np.uint64(P // 2)
-        answer = self._oracle(name, np.where(negative, modular.neg(x.value), x.value), x.degree)
+        answer = self.oracle(name, np.where(negative, modular.neg(x.value), x.value), x.degree)
         answer = np.where(negative, modular.neg(answer), np.where(x.value == 0, x.value, answer))
         return FieldArray(self, answer, sample, ONE)
 
@@ -354,9 +184,9 @@ class Field:
             x._exponent = lambda: known
             return known
         negative = x.value > np.uint64(P // 2)
-        h = self._oracle("exp", np.where(negative, modular.neg(x.value), x.value), x.degree)
-        h = np.where(x.value == 0, np.uint64(0), np.where(negative, np.uint64(_ORDER) - h, h))
-        atom = Exponent(h % np.uint64(_ORDER))
+        h = self.oracle("exp", np.where(negative, modular.neg(x.value), x.value), x.degree)
+        h = np.where(x.value == 0, np.uint64(0), np.where(negative, np.uint64(exponents.ORDER) - h, h))
+        atom = Exponent(h % np.uint64(exponents.ORDER))
         x._exponent = lambda: atom
         return atom
 
@@ -364,7 +194,7 @@ class Field:
         """Of x + y."""
         a, b = self.exponent(x), self.exponent(y)
         unit = int(np.gcd(a.unit, b.unit))
-        total = _add_exponents(_times(a.h, a.unit // unit), _times(b.h, b.unit // unit))
+        total = exponents.add(exponents.times(a.h, a.unit // unit), exponents.times(b.h, b.unit // unit))
         weight = a.weight * (a.unit // unit) + b.weight * (b.unit // unit)
         if a.factor is None or b.factor is None:
             return Exponent(total, unit, weight, a.factor if b.factor is None else b.factor)
@@ -378,14 +208,16 @@ class Field:
         if unit % scale.denominator or (factor is not None and scale.denominator != 1):
             return None
         scaled = None if factor is None else self.power(factor, scale)
-        return Exponent(_times(h, scale.numerator), unit // scale.denominator, weight * abs(scale.numerator), scaled)
+        return Exponent(
+            exponents.times(h, scale.numerator), unit // scale.denominator, weight * abs(scale.numerator), scaled
+        )
 
     def exp(self, x: FieldArray) -> FieldArray:
         """exp, a homomorphism from sums to products."""
         h, unit, weight, factor = self.exponent(x)
         if Field._table is None:
             Field._table = modular.power_table(_GENERATOR)
-        value = modular.generator_power(Field._table, _times(np.broadcast_to(h, x.shape), unit))
+        value = modular.generator_power(Field._table, exponents.times(np.broadcast_to(h, x.shape), unit))
         key = hash(x.value.tobytes()) ^ 1
         largest = unit * weight  # of a product of positive and negative powers, brought over one denominator
         self.ledger.degrees[key] = max(largest * x.value.size, self.ledger.degrees.get(key, 0))
@@ -424,7 +256,7 @@ class Field:
         return FieldArray(self, value, sample, degree, x.depth + 1, exponent=exponent)
 
     def _log_atom(self, x: Residues, degree: Degree) -> Residues:
-        answer = self._oracle("log", np.minimum(x, modular.neg(x)), degree)
+        answer = self.oracle("log", np.minimum(x, modular.neg(x)), degree)
         return np.where(x == 1, np.uint64(0), answer)
 
     # -- the algebra --------------------------------------------------------------------------------------------
@@ -432,72 +264,15 @@ class Field:
     def function(self, name: str, x: FieldArray) -> FieldArray:
         if name not in real.FUNCTIONS:
             raise Unsupported(name)
-        result = self._function(name, x)
+        result = apply(self, name, x)
         sample = np.asarray(real.FUNCTIONS[name](x.sample))
         result.sample = sample
         if not np.isfinite(x.sample).all():
             result = self._at_infinity(x, result)
         return result
 
-    def _function(self, name: str, x: FieldArray) -> FieldArray:
-        match name:
-            case "exp":
-                return self.exp(x)
-            case "exp2":
-                return self.exp(x * self.f.log(2))
-            case "expm1":
-                return self.exp(x) - 1
-            case "log":
-                return self.log(x)
-            case "log1p":
-                return self.log(x + 1)
-            case "sqrt":
-                return self.power(x, Fraction(1, 2))
-            case "rsqrt":
-                return self.power(x, Fraction(-1, 2))
-            case "cbrt":
-                return self.power(x, Fraction(1, 3))
-            case "sigmoid":
-                e = self.exp(x)
-                return e / (e + 1)
-            case "softplus":
-                return self.log(self.exp(x) + 1)
-            case "tanh":
-                square = self.exp(x) ** 2
-                return (square - 1) / (square + 1)
-            case "sinh":
-                e = self.exp(x)
-                return (e - 1 / e) / 2
-            case "cosh":
-                e = self.exp(x)
-                return (e + 1 / e) / 2
-            case "atanh":
-                return (self.log(x + 1) - self.log(1 - x)) / 2
-            case "sin" | "cos" | "tan":
-                t = self._odd("half-angle tangent", x, np.tan(x.sample / 2))
-                square = t * t
-                if name == "sin":
-                    return 2 * t / (square + 1)
-                return (1 - square) / (square + 1) if name == "cos" else 2 * t / (1 - square)
-            case "acos":
-                return self.pi() / 2 - self._odd("asin", x, x.sample)
-            case "erfc":
-                return 1 - self._odd("erf", x, x.sample)
-            case "asin" | "atan" | "asinh" | "erf" | "erfinv":
-                return self._odd(name, x, x.sample)
-            case "acosh" | "lgamma" | "digamma":
-                return FieldArray(self, self._oracle(name, x.value, x.degree), x.sample, ONE)
-            case "abs":
-                return self.select(self._sign(x) < 0, [x, -x])
-            case "sign":
-                return self.constant(self._sign(x))
-            case "relu":
-                return self.select(self._sign(x) > 0, [self.lift(0), x])
-            case "step":
-                return self.constant((self._sign(x) > 0).astype(np.float64))
-        raise Unsupported(name)
-
-    def _sign(self, x: FieldArray) -> NDArray[np.float64]:
+    def sign(self, x: FieldArray) -> NDArray[np.float64]:
+        """The signs of the samples; 0 for an identical zero."""
         return np.asarray(np.where(x.value == 0, 0.0, np.sign(x.sample)))
 
     def _at_infinity(self, x: FieldArray, result: FieldArray) -> FieldArray:
@@ -549,19 +324,19 @@ class Field:
         with np.errstate(all="ignore"):
             sample = np.cbrt(x.sample) if exponent == Fraction(1, 3) else np.power(x.sample, float(exponent))
         if UNIT % part.denominator:  # no exact relation to x is known: a power of an oracle's answer
-            answer = FieldArray(self, self._oracle(f"^{part}", x.value, x.degree), sample, ONE)
+            answer = FieldArray(self, self.oracle(f"^{part}", x.value, x.degree), sample, ONE)
             result = answer * self.power(x, Fraction(whole)) if whole else answer
             result.sample = sample
             return result
         known = self._known_square_root(x) if part == Fraction(1, 2) else None
         if known is not None:
             result = known * self.power(x, Fraction(whole))
-        elif x.root is None and x.rational is not None and (exact := self._rational_root(x, part)) is not None:
+        elif x.root is None and x.rational is not None and (exact := rational_root(self, x, part)) is not None:
             result = exact * self.power(x, Fraction(whole))
         else:
             w = x.root
             if w is None:
-                w = np.where(x.value == 0, x.value, self._oracle("root", x.value, x.degree))
+                w = np.where(x.value == 0, x.value, self.oracle("root", x.value, x.degree))
             root = FieldArray(self, w, np.abs(x.sample) ** (1 / UNIT), ONE)
             result = self.power(root, exponent * UNIT)
         result.sample = sample
@@ -574,27 +349,6 @@ class Field:
             return None
         root = self._square_roots.get(int(x.value.flat[0]))
         return None if root is None else self.rearrange(lambda v: np.broadcast_to(v, x.shape), root)
-
-    def _rational_root(self, x: FieldArray, part: Fraction) -> FieldArray | None:
-        """The square root of a known positive number, prime by prime, so that sqrt(2) sqrt(3) = sqrt(6).
-
-        A prime without a root in the field has an oracle's answer for one (its square is then not the prime).
-        """
-        if part != Fraction(1, 2) or x.value.size == 0 or x.rational is None or x.rational <= 0:
-            return None
-        root = 1
-        for number, sign in ((x.rational.numerator, 1), (x.rational.denominator, -1)):
-            factors = _factors(number)
-            if factors is None:
-                return None
-            for prime, count in factors.items():
-                root = root * pow(prime, sign * (count // 2), P) % P
-                if count % 2:
-                    known = modular.square_root(prime)
-                    if known is None:
-                        known = int(self._oracle("root of a prime", np.array(prime, np.uint64)))
-                    root = root * pow(known, sign, P) % P
-        return FieldArray(self, np.full(x.shape, root, np.uint64), np.sqrt(x.sample), ONE)
 
     def general_power(self, x: FieldArray, y: FieldArray) -> FieldArray:
         if y.shift is not None and y.shift[0].shape == y.shape:
@@ -612,7 +366,7 @@ class Field:
             if factor is not None:
                 return None
             terms = int(np.prod([x.shape[axis] for axis in axes]))
-            return Exponent(_sum_exponents(np.broadcast_to(h, x.shape), axes), unit, weight * terms)
+            return Exponent(exponents.total(np.broadcast_to(h, x.shape), axes), unit, weight * terms)
 
         return FieldArray(self, value, sample, x.degree, x.depth + 1, exponent=exponent)
 
@@ -705,46 +459,3 @@ class Field:
         """The probability that a difference of this degree, not identically zero, vanished in this trial."""
         bound = difference.numerator + self.ledger.collisions() + self.ledger.denominator(difference)
         return min(1.0, bound / P)
-
-
-def _factors(number: int) -> dict[int, int] | None:
-    """Prime factors, where trial division finds them soon."""
-    factors: dict[int, int] = {}
-    prime = 2
-    while prime * prime <= number:
-        if prime > 10_000:
-            return None
-        while number % prime == 0:
-            factors[prime] = factors.get(prime, 0) + 1
-            number //= prime
-        prime += 1
-    if number > 1:
-        factors[number] = 1
-    return factors
-
-
-def _add_exponents(h: Residues, k: Residues) -> Residues:
-    total = h + k
-    return np.where(total >= np.uint64(_ORDER), total - np.uint64(_ORDER), total)
-
-
-def _times(h: Residues, count: int) -> Residues:
-    if count < 0:
-        h, count = np.where(h == 0, h, np.uint64(_ORDER) - h), -count
-    answer = np.zeros_like(h)
-    while count:
-        if count & 1:
-            answer = _add_exponents(answer, h)
-        h = _add_exponents(h, h)
-        count >>= 1
-    return answer
-
-
-def _sum_exponents(h: Residues, axes: tuple[int, ...]) -> Residues:
-    moved = np.moveaxis(h, axes, tuple(range(len(axes)))).reshape(
-        (-1, *[n for a, n in enumerate(h.shape) if a not in axes])
-    )
-    answer = np.zeros(moved.shape[1:], np.uint64)
-    for row in moved:
-        answer = _add_exponents(answer, row)
-    return answer
