@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from fnn.layers import (
         average_pool as average_pool,
     )
+    from fnn.layers import batch_norm as batch_norm
     from fnn.layers import (
         conv as conv,
     )
@@ -79,21 +80,35 @@ if TYPE_CHECKING:
     from fnn.layers import (
         dropout as dropout,
     )
+    from fnn.layers import embedding as embedding
     from fnn.layers import (
         flatten as flatten,
     )
+    from fnn.layers import global_average_pool as global_average_pool
+    from fnn.layers import global_max_pool as global_max_pool
+    from fnn.layers import group_norm as group_norm
+    from fnn.layers import gru as gru
+    from fnn.layers import layer_norm as layer_norm
     from fnn.layers import (
         lift as lift,
     )
+    from fnn.layers import lstm as lstm
     from fnn.layers import (
         max_pool as max_pool,
     )
+    from fnn.layers import parallel as parallel
+    from fnn.layers import parametric_relu as parametric_relu
+    from fnn.layers import position_embedding as position_embedding
+    from fnn.layers import reshape as reshape
+    from fnn.layers import residual as residual
+    from fnn.layers import self_attention as self_attention
     from fnn.layers import (
         serial as serial,
     )
     from fnn.layers import (
         stateless as stateless,
     )
+    from fnn.layers import upsample as upsample
     from fnn.losses import (
         accuracy as accuracy,
     )
@@ -141,6 +156,9 @@ if TYPE_CHECKING:
     from fnn.types import Model as Model
     from fnn.types import Objective as Objective
     from fnn.types import TrainState as TrainState
+    from fnn.weights import load_weights as load_weights
+    from fnn.weights import read_weights as read_weights
+    from fnn.weights import save_weights as save_weights
 
 __version__ = "0.1.0"
 
@@ -170,14 +188,29 @@ _HOME = {
     "evaluate": "fnn.evaluation",
     "predict": "fnn.evaluation",
     "average_pool": "fnn.layers",
+    "batch_norm": "fnn.layers",
     "conv": "fnn.layers",
     "dense": "fnn.layers",
     "dropout": "fnn.layers",
+    "embedding": "fnn.layers",
     "flatten": "fnn.layers",
+    "global_average_pool": "fnn.layers",
+    "global_max_pool": "fnn.layers",
+    "group_norm": "fnn.layers",
+    "gru": "fnn.layers",
+    "layer_norm": "fnn.layers",
     "lift": "fnn.layers",
+    "lstm": "fnn.layers",
     "max_pool": "fnn.layers",
+    "parallel": "fnn.layers",
+    "parametric_relu": "fnn.layers",
+    "position_embedding": "fnn.layers",
+    "reshape": "fnn.layers",
+    "residual": "fnn.layers",
+    "self_attention": "fnn.layers",
     "serial": "fnn.layers",
     "stateless": "fnn.layers",
+    "upsample": "fnn.layers",
     "accuracy": "fnn.losses",
     "half_squared_error": "fnn.losses",
     "mean_squared_error": "fnn.losses",
@@ -201,6 +234,9 @@ _HOME = {
     "Model": "fnn.types",
     "Objective": "fnn.types",
     "TrainState": "fnn.types",
+    "load_weights": "fnn.weights",
+    "read_weights": "fnn.weights",
+    "save_weights": "fnn.weights",
 }
 
 __all__ = sorted([*_HOME, "__version__"])
