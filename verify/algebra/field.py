@@ -272,7 +272,13 @@ class Field:
         return result
 
     def sign(self, x: FieldArray) -> NDArray[np.float64]:
-        """The signs of the samples; 0 for an identical zero."""
+        """The signs of the samples; 0 for an identical zero.
+
+        Raises:
+            Undecided: where a sample is 0 and its expression is not.
+        """
+        if np.any((x.sample == 0) & (x.value != 0)):
+            raise Undecided("an expression that is not identically zero has the sample 0")
         return np.asarray(np.where(x.value == 0, 0.0, np.sign(x.sample)))
 
     def _at_infinity(self, x: FieldArray, result: FieldArray) -> FieldArray:
@@ -351,6 +357,7 @@ class Field:
         return None if root is None else self.rearrange(lambda v: np.broadcast_to(v, x.shape), root)
 
     def general_power(self, x: FieldArray, y: FieldArray) -> FieldArray:
+        self.unlucky |= bool(np.any(x.sample <= 0))  # exp(y log |x|) is another function there
         if y.shift is not None and y.shift[0].shape == y.shape:
             result = self.general_power(x, y.shift[0]) * self.power(x, y.shift[1])
         else:
@@ -447,7 +454,15 @@ class Field:
         return order
 
     def integral(self, kind: str, x: FieldArray) -> NDArray[np.float64]:
-        return np.asarray(real.INTEGRAL[kind](x.sample))
+        nearest = np.round(x.sample)
+        with np.errstate(all="ignore"):
+            close = np.abs(x.sample - nearest) <= _CLOSE * (1 + np.abs(nearest))
+        close &= np.isfinite(nearest)
+        whole = self.constant(np.where(close, nearest, 0.0).astype(np.int64))
+        same = close & (whole.value == x.value)
+        if np.any(close & ~same):
+            raise Undecided("an expression that is not an integer has almost an integer for a sample")
+        return np.asarray(real.INTEGRAL[kind](np.where(same, nearest, x.sample)))
 
     def finite(self, x: FieldArray) -> NDArray[np.bool_]:
         return np.isfinite(x.sample)

@@ -148,6 +148,12 @@ def test_comparisons_follow_samples_and_equality_the_field(field, x, y):
 def test_order_and_integral_parts(field, x):
     assert field.order(x, 0).tolist() == [1, 0, 2]
     assert field.integral("floor", x).tolist() == [0.0, -2.0, 2.0]
+    assert field.integral("floor", x / x * 3).tolist() == [3.0] * 3
+    for nearly_whole in (field.random(np.array([2.0])), field.random(np.array([3 - 1e-12]))):
+        with pytest.raises(Undecided):
+            field.integral("floor", nearly_whole)
+    with pytest.raises(Undecided):
+        field.function("abs", field.random(np.array([0.0])))
     with pytest.raises(Undecided):
         field.order(field.random(np.array([1.0, 1.0])), 0)
 
@@ -156,6 +162,13 @@ def test_a_division_by_a_zero_of_the_field_alone_is_bad_luck(field):
     unlucky = field.random(np.array([1.0]))
     unlucky.value[...] = 0
     _ = 1 / unlucky
+    assert field.unlucky
+
+
+def test_a_variable_power_of_a_negative_number_is_not_decided(field, x, y):
+    field.general_power(y, x)
+    assert not field.unlucky
+    field.general_power(x, y)
     assert field.unlucky
 
 
