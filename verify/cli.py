@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parse.add_argument("files", nargs="*", type=Path, metavar="FILE", help="worked-example files (TOML)")
     parse.add_argument("--json", action="store_true", help="print one JSON document")
+    parse.add_argument("--html", type=Path, metavar="PAGE", help="write the report as a web page too")
     parse.add_argument("--errata", action="store_true", help="print what is wrong and why, without the steps")
     parse.add_argument(
         "--coverage", action="store_true", help="print the table of what is checked in the decks, page by page"
@@ -72,13 +73,19 @@ def run(options: argparse.Namespace) -> int:
     from verify import coverage
     from verify.checking import deck_files
     from verify.example import ExampleError
-    from verify.report import document, errata, text
+    from verify.report import document, errata, page, text
 
     try:
         checked = check_all(options.files or deck_files())
     except ExampleError as error:
         print(f"python -m verify: {error}", file=sys.stderr)
         return ERROR
+    if options.html is not None:
+        try:
+            options.html.write_text(page.page(checked), encoding="utf-8")
+        except OSError as error:
+            print(f"python -m verify: --html {options.html}: {error.strerror or error}", file=sys.stderr)
+            return ERROR
     as_expected = document.summary(checked)["as_expected"]
     if options.explain is not None:
         return explain(checked, options.explain)

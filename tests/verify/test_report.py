@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from html.parser import HTMLParser
 
 from verify.checking import Checked, check
 from verify.example import loads
 from verify.hypothesis import Diagnosis
-from verify.report import document, errata, text
+from verify.report import document, errata, page, text
 
 
 def test_the_document_has_what_it_promises(checked_two_two_two: Checked) -> None:
@@ -74,3 +75,47 @@ def test_digits_apart() -> None:
 
     assert errata.digits_apart([diagnosis("0.123456"), diagnosis("0.123457")]) == 7
     assert errata.digits_apart([diagnosis("0.5"), diagnosis("0.5")]) is None
+
+
+class Balance(HTMLParser):
+    """Every tag closed in order; the text collected."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_the_page_is_well_formed_and_says_what_the_text_says(checked_two_two_two: Checked) -> None:
+    made = page.page([checked_two_two_two])
+    parser = Balance()
+    parser.feed(made)
+    assert parser.open == []
+    told = " ".join(parser.texts)
+    assert "0.291027924" in told
+    assert "sequential-update + biases-fixed" in told
+    assert made.count('class="verdict wrong"') == 9
+    assert "<script" not in made
+    assert "http" not in made
+
+
+def test_the_page_escapes_what_a_file_says() -> None:
+    checked = check(
+        loads(
+            'id = "t"\ntitle = "<b>&"\nsource = "\'><script>"\ngiven = {x = "2"}\ncompute = {y = "x*x"}\n'
+            'claims = [{slide = 1, what = "y", printed = "4"}]'
+        ),
+        routes=False,
+    )
+    assert "<b>&" not in page.page([checked])
+    assert "<script>" not in page.page([checked])

@@ -37,7 +37,7 @@ def example(checked: Checked, *, steps: bool = True) -> list[str]:
     lines = ["", title, "=" * len(title), checked.example.source]
     if checked.example.note:
         lines.append(checked.example.note)
-    claims = _by_quantity(checked)
+    claims = by_quantity(checked)
     if checked.figures and steps and len(checked.derivation.steps) <= MAX_STEPS:
         lines += _steps(checked, claims)
     else:
@@ -51,7 +51,7 @@ def example(checked: Checked, *, steps: bool = True) -> list[str]:
     return lines
 
 
-def _by_quantity(checked: Checked) -> Mapping[tuple[str, int], list[Judgement]]:
+def by_quantity(checked: Checked) -> Mapping[tuple[str, int], list[Judgement]]:
     """The judgements by the step that they are about; a parameter after one update is that update's step."""
     found: dict[tuple[str, int], list[Judgement]] = {}
     carried = checked.derivation.carried
@@ -65,7 +65,7 @@ def _by_quantity(checked: Checked) -> Mapping[tuple[str, int], list[Judgement]]:
 
 def _steps(checked: Checked, claims: Mapping[tuple[str, int], list[Judgement]]) -> Iterator[str]:
     derivation = checked.derivation
-    values = _values(derivation)
+    values = step_values(derivation)
     for kind, steps in groupby(derivation.steps, key=lambda step: step.kind):
         yield ""
         yield f"  {HEADINGS[kind]}"
@@ -86,7 +86,7 @@ def _steps(checked: Checked, claims: Mapping[tuple[str, int], list[Judgement]]) 
             yield f"    {judgement.claim.what} = {shown(judgement)}    {_printed(judgement)}"
 
 
-def _values(derivation: Derivation) -> dict[str, str]:
+def step_values(derivation: Derivation) -> dict[str, str]:
     """Ten certain digits of every step, and the givens as they are printed."""
     balls = Balls(derivation)
     values = {given.name: given.text for given in derivation.given}
@@ -133,10 +133,10 @@ def explain(checked: Checked, judgement: Judgement | FormulaJudgement) -> list[s
     lines = list(erratum(checked, [judgement])) or [
         f"  {where(claim.slide)}: {claim.what} = {claim.printed.text} is right; exactly {shown(judgement)}"
     ]
-    right = _values(checked.derivation)
+    right = step_values(checked.derivation)
     own = [d for d in checked.diagnoses.get(claim.id, ()) if d.edits]
     wrong = own[0].rebuild(checked.derivation) if own else None
-    mistaken = _values(wrong) if wrong else right
+    mistaken = step_values(wrong) if wrong else right
     lines += ["", f"  The steps that lead to {claim.what}" + (", right | with the mistake:" if wrong else ":")]
     for step in _leading(checked.derivation, wrong, quantity(claim.what)):
         lines.append(f"    {step} = {checked.derivation.by_name[step].expr} = {right[step]}")
