@@ -19,7 +19,8 @@ class DivergedError(ArithmeticError):
     """Training left the finite numbers.
 
     Attributes:
-        step: the first step, counted from 1, whose loss was not finite.
+        step: the first step, counted from 1, whose loss was not finite; if only the parameters were lost, the last step
+            of that epoch.
     """
 
     def __init__(self, message: str, step: int) -> None:

@@ -61,17 +61,20 @@ def test_gradient_with_integer_labels(check_gradient):
 
 
 def test_softmax_cross_entropy_for_every_finite_logit():
-    for value in EXTREME[1:-1]:
-        logits = jnp.array([[value, 0.0]])
-        # log(1 + e^value) in double precision, the loss of the second class
-        exact = np.logaddexp(0.0, value)
-        for loss in (
-            lambda z: softmax_cross_entropy_with_integer_labels(z, jnp.array([1])),
-            lambda z: softmax_cross_entropy(z, jnp.array([[0.0, 1.0]])),
-        ):
-            np.testing.assert_allclose(loss(logits)[0], exact, rtol=1e-6, atol=1e-37)
-            slope = jax.grad(lambda z, loss=loss: loss(z)[0])(logits)
-            np.testing.assert_allclose(slope[0], [np.exp(value - exact), -np.exp(value - exact)], atol=1e-7)
+    # At -20 a plain log-sum-exp of float32 gives 0 for a loss of 2e-9.
+    values = np.array([*EXTREME[1:-1], -40.0, -20.0, -8.0, -1e-3, 1e-3, 8.0, 20.0], np.float32)
+    logits = jnp.stack([values, jnp.zeros_like(values)], axis=1)
+    # log(1 + e^value) in double precision, the loss of the second class
+    exact = np.logaddexp(0.0, values.astype(np.float64))
+    p = np.exp(values - exact)
+    second = jnp.ones(len(values), int)
+    for loss, targets in (
+        (softmax_cross_entropy_with_integer_labels, second),
+        (softmax_cross_entropy, jnp.stack([1 - second, second], axis=1).astype(jnp.float32)),
+    ):
+        np.testing.assert_allclose(loss(logits, targets), exact, rtol=1e-6, atol=1e-37)
+        slope = jax.grad(lambda z, loss=loss, targets=targets: loss(z, targets).sum())(logits)
+        np.testing.assert_allclose(slope, np.stack([p, -p], axis=1), atol=1e-7)
 
 
 def test_sigmoid_binary_cross_entropy_for_every_finite_logit():
