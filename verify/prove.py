@@ -8,11 +8,11 @@ witness (:mod:`verify.witness`); in agreement at several inputs, and it is CERTI
 
 What the derivative is. ``stop_gradient`` is obeyed: a value behind it counts as a constant, and the proof says where
 that changed the answer. At kinks (relu at 0, a maximum of equal entries) there is no derivative; the proof is about all
-other inputs, and lists the kinds of kinks with JAX's convention. So it is with every set of measure zero: a rule that is
+other inputs, and lists the kinks with JAX's convention. So it is with every set of measure zero: a rule that is
 wrong where ``x == 0.5`` exactly, and nowhere else, is not found. Literals are the real numbers that they round.
 
 What the function is: its forward program, in exact arithmetic. Where that is an approximation (a truncated series), a
-rule that gives the derivative of what is approximated is called wrong, and the witness says how small the difference is.
+rule that gives the derivative of what is approximated is called wrong, and the witness says how small the error is.
 """
 
 from __future__ import annotations
