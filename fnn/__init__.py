@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from fnn.activations import (
         tanh as tanh,
     )
+    from fnn.adapters import from_equinox as from_equinox
+    from fnn.adapters import from_linen as from_linen
+    from fnn.adapters import from_nnx as from_nnx
     from fnn.checkpoint import load as load
     from fnn.checkpoint import save as save
     from fnn.data import (
@@ -173,6 +176,9 @@ _HOME = {
     "softplus": "fnn.activations",
     "step": "fnn.activations",
     "tanh": "fnn.activations",
+    "from_equinox": "fnn.adapters",
+    "from_linen": "fnn.adapters",
+    "from_nnx": "fnn.adapters",
     "load": "fnn.checkpoint",
     "save": "fnn.checkpoint",
     "Dataset": "fnn.data",

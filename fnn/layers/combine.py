@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from fnn.errors import InputError, expect
 from fnn.layers.lift import lift
@@ -58,8 +59,7 @@ def serial(*layers: Model | Callable[[Any], Any], name: str = "serial") -> Model
     def apply(
         params: Params, state: State, x: Any, *, key: KeyArray | None = None, train: bool = False
     ) -> tuple[Any, State]:
-        foreign = sorted(set(params) - names) if isinstance(params, dict) else [type(params).__name__]
-        expect(not foreign, name, f"params for the layers {sorted(names)}", f"params for {foreign}")
+        _check_names(name, params, names)
         new_state: dict[str, State] = {}
         for (label, model), layer_key in zip(named, _split(key, len(named)), strict=True):
             with _located(label):
@@ -68,6 +68,126 @@ def serial(*layers: Model | Callable[[Any], Any], name: str = "serial") -> Model
         return x, new_state
 
     return Model(init, apply, name, named)
+
+
+def parallel(
+    *layers: Model | Callable[[Any], Any], merge: Callable[..., Any] | None = None, name: str = "parallel"
+) -> Model:
+    """Layers side by side: each gets the same ``x``, and ``merge`` makes one output of theirs.
+
+    Parameters, state and keys are those of :func:`serial`: one entry per layer, ``"00_dense"``, ``"01_conv"``.
+
+    Args:
+        *layers: models or plain callables, at least one.
+        merge: called with the outputs, in order; ``None`` puts them together along the last axis.
+        name: what a person calls the whole.
+
+    Raises:
+        InputError: there is no layer, or one is neither a model nor callable; in use, the outputs cannot be put
+            together, or the parameters have entries no layer asked for.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from fnn import dense, tanh
+        >>> wide = parallel(dense(4), serial(dense(3), tanh))
+        >>> params, state = wide.init(jax.random.key(0), jnp.ones((1, 2)))
+        >>> wide.apply(params, state, jnp.ones((5, 2)))[0].shape
+        (5, 7)
+    """
+    expect(len(layers) >= 1, name, "at least one layer", "none")
+    models = [layer if isinstance(layer, Model) else lift(layer) for layer in layers]
+    width = max(2, len(str(len(models) - 1)))
+    named = tuple((f"{place:0{width}d}_{model.name}", model) for place, model in enumerate(models))
+    return _branches(named, merge or partial(_concatenate, name), name)
+
+
+def residual(
+    *body: Model | Callable[[Any], Any],
+    shortcut: Model | Callable[[Any], Any] | None = None,
+    name: str = "residual",
+) -> Model:
+    """x + f(x): the layers of ``body``, one after the other, learn what is to be added to their input.
+
+    Parameters are ``{"body": ..., "shortcut": ...}``, the first as :func:`serial` names them.
+
+    Args:
+        *body: the layers of f; f(x) has the shape of ``x``, or of what the shortcut makes of it.
+        shortcut: what stands in place of ``x`` in the sum where f changes the shape, such as ``conv(64, (1, 1))``.
+        name: what a person calls the whole.
+
+    Raises:
+        InputError: a layer is neither a model nor callable; in use, the two terms differ in shape.
+
+    Source: K. He et al., "Deep residual learning for image recognition", CVPR 2016, equations 1 and 2.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from fnn import conv, relu
+        >>> block = residual(conv(8), relu, conv(8), shortcut=conv(8, (1, 1)))
+        >>> x = jnp.ones((2, 6, 6, 3))
+        >>> params, state = block.init(jax.random.key(0), x)
+        >>> sorted(params), block.apply(params, state, x)[0].shape
+        (['body', 'shortcut'], (2, 6, 6, 8))
+    """
+    other = serial(name="identity") if shortcut is None else shortcut
+    other = other if isinstance(other, Model) else lift(other)
+
+    def add(y: Any, x: Any) -> Any:
+        expect(
+            jnp.shape(y) == jnp.shape(x),
+            name,
+            f"body and shortcut of one shape, {jnp.shape(x)} as from the shortcut",
+            f"{jnp.shape(y)} from the body",
+        )
+        return y + x
+
+    return _branches((("body", serial(*body)), ("shortcut", other)), add, name)
+
+
+def _branches(named: tuple[tuple[str, Model], ...], merge: Callable[..., Any], name: str) -> Model:
+    names = {label for label, _ in named}
+
+    def init(key: KeyArray, x: Any) -> tuple[Params, State]:
+        params: dict[str, Params] = {}
+        state: dict[str, State] = {}
+        outputs = []
+        x = spec(x)
+        for (label, model), layer_key in zip(named, jax.random.split(key, len(named)), strict=True):
+            with _located(label):
+                layer_params, layer_state = model.init(layer_key, x)
+                outputs.append(jax.eval_shape(partial(model.apply, train=False), layer_params, layer_state, x)[0])
+            _keep(params, label, layer_params)
+            _keep(state, label, layer_state)
+        jax.eval_shape(merge, *outputs)  # so that branches that do not fit are refused before training
+        return params, state
+
+    def apply(
+        params: Params, state: State, x: Any, *, key: KeyArray | None = None, train: bool = False
+    ) -> tuple[Any, State]:
+        _check_names(name, params, names)
+        outputs = []
+        new_state: dict[str, State] = {}
+        for (label, model), layer_key in zip(named, _split(key, len(named)), strict=True):
+            with _located(label):
+                y, layer_state = model.apply(params.get(label, {}), state.get(label, {}), x, key=layer_key, train=train)
+            outputs.append(y)
+            _keep(new_state, label, layer_state)
+        return merge(*outputs), new_state
+
+    # No `layers`: those of a summary follow each other, and these do not.
+    return Model(init, apply, name)
+
+
+def _concatenate(name: str, *outputs: Any) -> Any:
+    shapes = [jnp.shape(y) for y in outputs]
+    alike = all(shape and shape[:-1] == shapes[0][:-1] for shape in shapes)
+    expect(alike, name, "outputs that differ in the last axis only", f"shapes {shapes}")
+    return jnp.concatenate(outputs, axis=-1)
+
+
+def _check_names(name: str, params: Params, names: set[str]) -> None:
+    foreign = sorted(set(params) - names) if isinstance(params, dict) else [type(params).__name__]
+    expect(not foreign, name, f"params for the layers {sorted(names)}", f"params for {foreign}")
 
 
 def _split(key: KeyArray | None, count: int) -> list[KeyArray | None]:

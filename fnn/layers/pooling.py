@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -88,6 +88,54 @@ def average_pool(
         return y / jnp.broadcast_to(total(jnp.ones((1, *x.shape[1:-1], 1), x.dtype)), y.shape)
 
     return stateless("average_pool", lambda key, x: {}, forward)
+
+
+def global_average_pool() -> Model:
+    """The mean of each channel over all its places: from images of any size to one vector each.
+
+    Returns:
+        A model from ``(batch, *spatial, channels)`` to ``(batch, channels)``, without parameters.
+
+    Raises:
+        InputError: in use, ``x`` has no spatial axis, or no place to take the mean of.
+
+    Source: M. Lin et al., "Network in network", ICLR 2014, section 3.2.
+
+    Example:
+        >>> x = jnp.arange(8.0).reshape(1, 2, 2, 2)
+        >>> global_average_pool().apply({}, {}, x)[0].tolist()
+        [[3.0, 4.0]]
+    """
+    return _global("global_average_pool", jnp.mean)
+
+
+def global_max_pool() -> Model:
+    """The largest number of each channel over all its places. At a tie the gradient is shared among the largest.
+
+    Returns:
+        A model from ``(batch, *spatial, channels)`` to ``(batch, channels)``, without parameters.
+
+    Raises:
+        InputError: in use, ``x`` has no spatial axis, or no place to take the maximum of.
+
+    Source: deck "Introduction à l'apprentissage profond", on kinds of pooling.
+
+    Example:
+        >>> x = jnp.arange(8.0).reshape(1, 2, 2, 2)
+        >>> global_max_pool().apply({}, {}, x)[0].tolist()
+        [[6.0, 7.0]]
+    """
+    return _global("global_max_pool", jnp.max)
+
+
+def _global(where: str, reduce: Callable[..., Array]) -> Model:
+    def forward(params: Params, x: Float[Array, "batch *spatial channels"]) -> Float[Array, "batch channels"]:
+        check_input(where, x, at_least=0)
+        fits = x.ndim >= 3 and 0 not in x.shape[1:-1]
+        expect(fits, where, "x of shape (batch, at least one spatial axis, channels)", f"x.shape == {x.shape}")
+        return reduce(x, axis=tuple(range(1, x.ndim - 1)))
+
+    return stateless(where, lambda key, x: {}, forward)
 
 
 def _geometry(

@@ -11,19 +11,33 @@ from fnn import (
     Model,
     activations,
     average_pool,
+    batch_norm,
     cnn,
     conv,
     dense,
     dropout,
     flatten,
+    global_average_pool,
+    global_max_pool,
+    group_norm,
+    gru,
+    layer_norm,
     leaky_relu,
     lift,
     linear,
+    lstm,
     max_pool,
     mlp,
+    parallel,
+    parametric_relu,
+    position_embedding,
+    reshape,
+    residual,
+    self_attention,
     serial,
     softplus,
     tanh,
+    upsample,
 )
 
 IMAGE, SEQUENCE, VECTOR = (3, 6, 6, 2), (3, 7, 2), (3, 5)
@@ -46,6 +60,24 @@ MODELS = {
     "leaky_relu": (lift(partial(leaky_relu, slope=0.2)), VECTOR),
     "serial": (serial(dense(4), tanh, serial(dropout(0.2), dense(3)), softplus), VECTOR),
     "empty serial": (serial(), VECTOR),
+    "parallel": (parallel(dense(4), serial(batch_norm(), tanh), dropout(0.5)), VECTOR),
+    "residual": (residual(dense(5), tanh, dropout(0.5)), VECTOR),
+    "residual, shortcut": (residual(dense(4), batch_norm(), shortcut=dense(4, bias=False)), VECTOR),
+    "layer_norm": (layer_norm(), SEQUENCE),
+    "group_norm": (group_norm(2), (3, 4, 6)),
+    "batch_norm": (batch_norm(), IMAGE),
+    "batch_norm, plain": (batch_norm(affine=False), VECTOR),
+    "parametric_relu": (parametric_relu(), IMAGE),
+    "parametric_relu, shared": (parametric_relu(shared=True), VECTOR),
+    "global_average_pool": (global_average_pool(), IMAGE),
+    "global_max_pool": (global_max_pool(), SEQUENCE),
+    "reshape": (reshape((2, 36)), IMAGE),
+    "upsample": (upsample((2, 3)), IMAGE),
+    "position_embedding": (position_embedding(9), SEQUENCE),
+    "lstm": (lstm(3), SEQUENCE),
+    "gru": (gru(3), SEQUENCE),
+    "self_attention": (self_attention(2), (3, 5, 4)),
+    "self_attention, causal": (self_attention(1, causal=True, bias=False), (3, 5, 4)),
     "linear": (linear(3), IMAGE),
     "mlp": (mlp([5, 4], 3, activation=tanh, drop_rate=0.5), IMAGE),
     "cnn": (cnn(3, n_channels=(3, 4), n_hidden=5, drop_rate=0.5), IMAGE),
@@ -101,7 +133,8 @@ def test_parameters_are_named_for_a_person(case):
     model, x = case
     params, _ = model.init(jax.random.key(1), x)
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-    assert all(path.endswith(("['w']", "['b']")) for path in paths)
+    names = ("w", "b", "w_hidden", "scale", "shift", "slope")
+    assert all(path.endswith(tuple(f"['{name}']" for name in names)) for path in paths)
 
 
 def test_the_check_finds_a_wrong_gradient(check_gradient):

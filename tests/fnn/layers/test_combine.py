@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn import InputError, Model, dense, dropout, relu, serial
+from fnn import InputError, Model, batch_norm, dense, dropout, parallel, relu, residual, serial
 
 
 def test_is_the_composition_of_its_layers():
@@ -68,3 +68,55 @@ def test_parameters_of_another_model():
     model = serial(relu, dense(2), name="net")
     with pytest.raises(InputError, match=r"^net: expected params for the layers .*, got params for \['00_dense'\]$"):
         model.apply({"00_dense": {}}, {}, jnp.ones((1, 2)))
+
+
+X = jnp.asarray(np.random.default_rng(1).normal(size=(5, 3)), jnp.float32)
+
+
+def test_parallel_puts_its_layers_side_by_side():
+    first, second = dense(4), dense(2)
+    model = parallel(first, relu, second)
+    params, state = model.init(jax.random.key(0), X)
+    parts = first.apply(params["00_dense"], {}, X)[0], jnp.maximum(X, 0), second.apply(params["02_dense"], {}, X)[0]
+    np.testing.assert_array_equal(model.apply(params, state, X)[0], np.concatenate(parts, axis=1))
+    product = parallel(relu, lambda x: 2 * x, merge=lambda a, b: a * b)
+    np.testing.assert_array_equal(product.apply({}, {}, X)[0], 2 * X * np.maximum(X, 0))
+
+
+def test_residual_adds_to_its_input_or_shortcut():
+    inner = dense(3)
+    params, state = residual(inner, relu).init(jax.random.key(0), X)
+    inside = jnp.maximum(inner.apply(params["body"]["00_dense"], {}, X)[0], 0)
+    np.testing.assert_array_equal(residual(inner, relu).apply(params, state, X)[0], inside + X)
+    doubled = residual(relu, shortcut=lambda x: 2 * x)
+    np.testing.assert_array_equal(doubled.apply({}, {}, X)[0], np.maximum(X, 0) + 2 * X)
+
+
+def test_branches_draw_different_masks_and_keep_their_state():
+    x = jnp.ones((2, 5000))
+    y, _ = parallel(dropout(0.5), dropout(0.5)).apply({}, {}, x, key=jax.random.key(0), train=True)
+    both = float(((y[:, :5000] > 0) & (y[:, 5000:] > 0)).mean())
+    assert abs(both - 0.25) < 0.03  # one mask used twice would leave one half
+    model = residual(batch_norm(), shortcut=batch_norm())
+    params, state = model.init(jax.random.key(0), X)
+    _, state = model.apply(params, state, X, train=True)
+    expected = 0.1 * np.asarray(X).mean(0)
+    for branch in (state["body"]["00_batch_norm"], state["shortcut"]):
+        np.testing.assert_allclose(branch["mean"], expected, rtol=1e-5)
+
+
+def test_branches_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match=r"^parallel: expected at least one layer, got none$"):
+        parallel()
+    with pytest.raises(
+        InputError,
+        match=r"^parallel: expected outputs that differ in the last axis only, got shapes \[\(5, 3\), \(3,\)\]",
+    ):
+        parallel(relu, lambda x: x[0]).init(jax.random.key(0), X)
+    with pytest.raises(
+        InputError,
+        match=r"^residual: expected body and shortcut of one shape, \(5, 3\) as from the shortcut, got \(5, 2\) from",
+    ):
+        residual(dense(2)).init(jax.random.key(0), X)
+    with pytest.raises(InputError, match=r"^residual: expected params for the layers .*, got params for \['w'\]$"):
+        residual(relu).apply({"w": 1}, {}, X)

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn import InputError, average_pool, max_pool
+from fnn import InputError, average_pool, global_average_pool, global_max_pool, max_pool
 
 
 def pooled(layer, x):
@@ -55,3 +55,17 @@ def test_unfit_arguments_and_input(make):
         pooled(make(), np.ones((4, 4)))
     with pytest.raises(InputError, match=rf"^{name}: expected spatial axes of at least \(2, 2\) \(the window\), got"):
         pooled(make(), np.ones((1, 1, 4, 1)))
+
+
+def test_global_pooling_by_hand():
+    x = np.stack([X, -2 * X], axis=-1)[..., 0, :]
+    np.testing.assert_array_equal(pooled(global_average_pool(), x), [[5, -10]])
+    np.testing.assert_array_equal(pooled(global_max_pool(), x), [[9, -2]])
+    np.testing.assert_array_equal(pooled(global_max_pool(), x[:, 0]), [[5, -2]])
+
+
+@pytest.mark.parametrize("make", [global_average_pool, global_max_pool])
+def test_global_pooling_needs_a_place(make):
+    for shape in ((2, 3), (2, 0, 3)):
+        with pytest.raises(InputError, match=rf"^{make.__name__}: expected x of shape \(batch, at least one spatial"):
+            pooled(make(), np.ones(shape))
