@@ -7,11 +7,15 @@ that has flipped on the disk; the manifest does. Nothing is ever unpickled; what
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +25,16 @@ import orbax.checkpoint as ocp
 from fnn.errors import CheckpointError
 
 _ARRAYS, _DESCRIPTION, _MANIFEST = "arrays", "description.json", "manifest.json"
+_PREVIOUS, _SCRATCH = ".previous", ".part"
 _FORMAT = 1
+_ABANDONED_S = 3600  # nobody writes for so long: what is older was left by a process that was killed
 _SPEC: Any = jax.ShapeDtypeStruct  # has no annotations of its own
 
 
 def save(path: str | Path, tree: Any, about: Mapping[str, Any] | None = None) -> None:
     """Keeps a pytree of arrays in the folder ``path``, replacing what was kept there before.
 
-    The folder appears whole or not at all. (A process killed between the two renames of a replacement leaves the old
-    one beside it, under a hidden name.)
+    Whenever the process is killed, what :func:`load` finds afterwards is the old whole or the new whole.
 
     Args:
         path: the folder; its parents are made.
@@ -37,7 +42,8 @@ def save(path: str | Path, tree: Any, about: Mapping[str, Any] | None = None) ->
         about: what else to keep beside it; has to be JSON.
 
     Raises:
-        CheckpointError: ``path`` exists and was not made by this function, or cannot be written, or ``tree`` is empty.
+        CheckpointError: ``path`` exists and is not as this function leaves it, or cannot be written; ``tree`` is empty
+            or has a leaf that is no array; ``about`` is not JSON.
 
     Example:
         >>> import numpy as np
@@ -52,17 +58,23 @@ def save(path: str | Path, tree: Any, about: Mapping[str, Any] | None = None) ->
     if not leaves:
         raise CheckpointError(f"{path}: expected arrays to keep, got none")
     try:
+        description = json.dumps({"format": _FORMAT, "arrays": leaves, "about": dict(about or {})}, indent=1)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: expected about to be JSON: {error}") from None
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
+        _tidy(path)
+        with _scratch(path.parent, path) as scratch:
             fresh = Path(scratch) / "new"
             with ocp.StandardCheckpointer() as checkpointer:
                 checkpointer.save(fresh / _ARRAYS, tree)
-            description = {"format": _FORMAT, "arrays": leaves, "about": dict(about or {})}
-            (fresh / _DESCRIPTION).write_text(json.dumps(description, indent=1))
+            (fresh / _DESCRIPTION).write_text(description)
             (fresh / _MANIFEST).write_text(json.dumps(_digests(fresh), indent=1))
-            _swap(fresh, path, Path(scratch) / "old")
+            _swap(fresh, path)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from None
+    except (ValueError, RuntimeError) as error:  # what Orbax makes of a full disk, by its version
+        raise CheckpointError(f"{path}: cannot be written: {_first_line(error)}") from None
 
 
 def load(path: str | Path, like: Any) -> Any:
@@ -91,8 +103,11 @@ def load(path: str | Path, like: Any) -> Any:
             raise CheckpointError(f"{path}: belongs to another model: expected {name} {expected}, got {found}")
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     target = jax.tree.map(lambda leaf: _SPEC(leaf.shape, leaf.dtype, sharding=device), like)
-    with ocp.StandardCheckpointer() as checkpointer:
-        return checkpointer.restore(Path(path).absolute() / _ARRAYS, target)
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            return checkpointer.restore(Path(path).absolute() / _ARRAYS, target)
+    except (OSError, ValueError, KeyError) as error:  # the digests were right: it was never a whole
+        raise CheckpointError(f"{path}: cannot be restored: {_first_line(error)}") from None
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -109,7 +124,7 @@ def describe(path: str | Path) -> dict[str, Any]:
 
 
 def check_replaceable(path: str | Path) -> None:
-    """Refuses what :func:`save` would refuse: a folder that it did not make, because replacing it would destroy files.
+    """Refuses what :func:`save` would refuse: a folder with anything else in it, because replacing it would destroy that.
 
     Raises:
         CheckpointError: there is something else at ``path``, or it lies where nothing can be written.
@@ -119,11 +134,17 @@ def check_replaceable(path: str | Path) -> None:
         ...     check_replaceable(f"{folder}/not-there-yet")
     """
     path = Path(path)
-    if path.exists() and not (path / _MANIFEST).is_file() and not (path.is_dir() and not any(path.iterdir())):
-        raise CheckpointError(f"{path}: exists and holds no kept parameters; it is not replaced")
+    if path.exists():
+        present = {file.name for file in path.iterdir()} if path.is_dir() else {path.name}
+        if present and not {_DESCRIPTION, _MANIFEST} <= present:
+            raise CheckpointError(f"{path}: exists and holds no kept parameters; it is not replaced")
+        if others := sorted(present - {_ARRAYS, _DESCRIPTION, _MANIFEST}):
+            raise CheckpointError(f"{path}: holds {others[0]} beside kept parameters; it is not replaced")
     above = next(folder for folder in path.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise CheckpointError(f"{path}: cannot be written: {above} is not a folder that can be written to")
+    try:
+        _scratch(above, path).cleanup()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}: {above}") from None
 
 
 def find_newest(folder: str | Path) -> Path:
@@ -138,28 +159,58 @@ def find_newest(folder: str | Path) -> Path:
             ...
         fnn.errors.CheckpointError: no-such-folder: no kept parameters there
     """
+    for previous in Path(folder).glob(_previous(Path("*")).name):
+        _recover(previous.with_name(previous.name[1:].removesuffix(_PREVIOUS)))
     manifests = [m for m in Path(folder).glob(f"*/{_MANIFEST}") if not m.parent.name.startswith(".")]
     if not manifests:
         raise CheckpointError(f"{folder}: no kept parameters there")
     return max(manifests, key=lambda manifest: (manifest.stat().st_mtime_ns, manifest.parent.name)).parent
 
 
-def _swap(fresh: Path, path: Path, aside: Path) -> None:
-    """Puts ``fresh`` where ``path`` is; whatever stops it half way, the old folder is put back."""
-    replacing = path.exists()
-    if replacing:
+def _previous(path: Path) -> Path:
+    """Where the old folder is while the new one takes its place."""
+    return path.parent / f".{path.name}{_PREVIOUS}"
+
+
+def _scratch(folder: Path, path: Path) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(dir=folder, prefix=f".{path.name}-", suffix=_SCRATCH)
+
+
+def _swap(fresh: Path, path: Path) -> None:
+    """Puts ``fresh`` where ``path`` is; whatever stops it half way, the old folder is put back, now or by the next."""
+    aside = _previous(path)
+    if path.exists():
+        shutil.rmtree(aside, ignore_errors=True)
         path.rename(aside)
     try:
         fresh.rename(path)
     except BaseException:
-        if replacing and not path.exists():
-            aside.rename(path)
+        _recover(path)
         raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _recover(path: Path) -> None:
+    """Puts the old folder back if a replacement was killed between taking it away and putting the new one there."""
+    aside = _previous(path)
+    with suppress(OSError):  # another process was quicker, or nothing may be written here
+        if aside.is_dir() and not path.exists():
+            aside.rename(path)
+
+
+def _tidy(path: Path) -> None:
+    """Removes what killed processes left beside ``path``."""
+    _recover(path)
+    for scratch in path.parent.glob(f".{glob.escape(path.name)}-*{_SCRATCH}"):
+        with suppress(OSError):
+            if time.time() - scratch.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(scratch)
 
 
 def _read(path: str | Path) -> dict[str, Any]:
     """The description, after every file has been found to be what it was."""
     path = Path(path)
+    _recover(path.absolute())
     if not (path / _MANIFEST).is_file():
         raise CheckpointError(f"{path}: no kept parameters there (no {_MANIFEST})")
     try:
@@ -197,7 +248,15 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def _leaves(tree: Any) -> dict[str, dict[str, Any]]:
     named = jax.tree_util.tree_leaves_with_path(tree)
+    for path, leaf in named:
+        if not (hasattr(leaf, "shape") and hasattr(leaf, "dtype")):
+            where = jax.tree_util.keystr(path) or "the tree"
+            raise CheckpointError(f"{where}: expected an array, got {type(leaf).__name__}")
     return {jax.tree_util.keystr(path): {"shape": list(leaf.shape), "dtype": str(leaf.dtype)} for path, leaf in named}
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _text(leaf: Mapping[str, Any] | None) -> str:

@@ -1,15 +1,18 @@
 import hashlib
 import json
 import os
+import resource
 import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from fnn import CheckpointError, load, save
-from fnn.checkpoint import describe, find_newest
+from fnn import CheckpointError, dense, load, make_step, mean_squared_error, save, start, supervised
+from fnn.checkpoint import check_replaceable, describe, find_newest
 
 TREE = {
     "params": {"00_dense": {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.zeros(3, np.float32)}},
@@ -71,6 +74,93 @@ def test_a_folder_of_somebody_else_is_not_replaced(tmp_path):
         with pytest.raises(CheckpointError, match=r": exists and holds no kept parameters; it is not replaced$"):
             save(path, TREE)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    # manifest.json is the name of many a manifest.
+    (tmp_path / "thesis.txt").rename(tmp_path / "manifest.json")
+    with pytest.raises(CheckpointError, match=r": exists and holds no kept parameters; it is not replaced$"):
+        save(tmp_path, TREE)
+
+
+def test_what_was_put_beside_kept_parameters_is_not_replaced(kept):
+    (kept / "notes.txt").write_text("seed 3 was the good one")
+    with pytest.raises(CheckpointError, match=r"kept: holds notes.txt beside kept parameters; it is not replaced$"):
+        save(kept, TREE)
+
+
+def test_killed_while_replacing(kept, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed_after(*renames):
+        """Ends the process, as it were, after so many renames: nothing of it runs on."""
+        left = list(renames)
+
+        def rename(self, target):
+            if not left:
+                raise Killed
+            left.pop()
+            return os.rename(self, target)
+
+        return rename
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed_after(1))
+        with pytest.raises(Killed):
+            save(kept, {"w": np.zeros(1, np.float32)})
+    assert not kept.exists()
+    assert find_newest(kept.parent) == kept
+    load(kept, like(TREE))  # the old whole
+    assert os.listdir(kept.parent) == ["kept"]
+
+
+def test_what_a_killed_process_left_is_removed_when_it_is_old(kept):
+    old, young = kept.with_name(".kept-old.part"), kept.with_name(".kept-young.part")
+    for scratch in (old, young):
+        (scratch / "new").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    save(kept, TREE)
+    assert sorted(os.listdir(kept.parent)) == [".kept-young.part", "kept"]
+
+
+def test_a_full_disk(kept):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"kept: cannot be written: ") as error:
+            save(kept, {"w": np.random.default_rng(0).normal(size=20_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "\n" not in str(error.value)
+    assert os.listdir(kept.parent) == ["kept"]
+    load(kept, like(TREE))
+
+
+def test_where_nothing_can_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "kept", tmp_path / "file" / "deep" / "kept"):
+        with pytest.raises(CheckpointError, match=r"kept: cannot be written: Not a directory: .*file$"):
+            check_replaceable(path)
+
+
+def test_what_cannot_be_kept(tmp_path):
+    with pytest.raises(CheckpointError, match=r"^\['a'\]\['b'\]: expected an array, got float$"):
+        save(tmp_path / "kept", {"a": {"b": 1.0}})
+    with pytest.raises(CheckpointError, match=r"kept: expected about to be JSON: .*ndarray"):
+        save(tmp_path / "kept", TREE, {"a": np.ones(2)})
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_training_is_kept_and_goes_on_with_the_same_bits(tmp_path):
+    objective = supervised(dense(1), mean_squared_error)
+    optimizer = optax.chain(optax.clip(1.0), optax.adam(optax.cosine_decay_schedule(0.1, 9)))
+    batch = np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)
+    with jax.numpy_dtype_promotion("standard"):
+        step = jax.jit(make_step(objective, optimizer))
+        params, state = dense(1).init(jax.random.key(0), batch[0])
+        half, _ = step(start(optimizer, params, state, jax.random.key(1)), batch)
+        save(tmp_path / "half", half)
+        again = load(tmp_path / "half", like=half)
+        jax.tree.map(np.testing.assert_array_equal, step(half, batch)[0].params, step(again, batch)[0].params)
+    assert jax.tree.structure(again) == jax.tree.structure(half)
 
 
 @pytest.mark.parametrize("way", ["flip", "cut", "remove", "add"])
