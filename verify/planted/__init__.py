@@ -123,7 +123,15 @@ GENERAL: Mapping[str, Change] = {
 """Mistakes that fit every function. The same draw makes the same mistake: the generator is seeded for each trace."""
 
 _MAY_BE_NONE = frozenset(
-    {"sign of one entry", "zeroed entry", "reversed", "cotangent of another entry", "stale value", "clipped gradient"}
+    {
+        "sign of one entry",
+        "zeroed entry",
+        "reversed",
+        "cotangent of another entry",
+        "stale value",
+        "clipped gradient",
+        "wrong in one branch",
+    }
 )
 """General mistakes that some functions do not notice: the gradient of an entry may be 0, or depend on nothing."""
 
