@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from fnn.data import (
         read_idx as read_idx,
     )
+    from fnn.data import toy as toy
     from fnn.errors import (
         CheckpointError as CheckpointError,
     )
@@ -187,6 +188,7 @@ _HOME = {
     "load_idx": "fnn.data",
     "load_mnist": "fnn.data",
     "read_idx": "fnn.data",
+    "toy": "fnn.data",
     "CheckpointError": "fnn.errors",
     "DataError": "fnn.errors",
     "DivergedError": "fnn.errors",
