@@ -10,12 +10,14 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import logging
 import os
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,7 @@ def save(path: str | Path, tree: Any, about: Mapping[str, Any] | None = None) ->
         _tidy(path)
         with _scratch(path.parent, path) as scratch:
             fresh = Path(scratch) / "new"
-            with ocp.StandardCheckpointer() as checkpointer:
+            with _unlogged(), ocp.StandardCheckpointer() as checkpointer:
                 checkpointer.save(fresh / _ARRAYS, tree)
             (fresh / _DESCRIPTION).write_text(description)
             (fresh / _MANIFEST).write_text(json.dumps(_digests(fresh), indent=1))
@@ -74,7 +76,7 @@ def save(path: str | Path, tree: Any, about: Mapping[str, Any] | None = None) ->
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from None
     except (ValueError, RuntimeError) as error:  # what Orbax makes of a full disk, by its version
-        raise CheckpointError(f"{path}: cannot be written: {_first_line(error)}") from None
+        raise CheckpointError(f"{path}: cannot be written: {_reason(error)}") from None
 
 
 def load(path: str | Path, like: Any) -> Any:
@@ -104,10 +106,10 @@ def load(path: str | Path, like: Any) -> Any:
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     target = jax.tree.map(lambda leaf: _SPEC(leaf.shape, leaf.dtype, sharding=device), like)
     try:
-        with ocp.StandardCheckpointer() as checkpointer:
+        with _unlogged(), ocp.StandardCheckpointer() as checkpointer:
             return checkpointer.restore(Path(path).absolute() / _ARRAYS, target)
     except (OSError, ValueError, KeyError) as error:  # the digests were right: it was never a whole
-        raise CheckpointError(f"{path}: cannot be restored: {_first_line(error)}") from None
+        raise CheckpointError(f"{path}: cannot be restored: {_reason(error)}") from None
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def describe(path: str | Path) -> dict[str, Any]:
 
 
 def check_replaceable(path: str | Path) -> None:
-    """Refuses what :func:`save` would refuse: a folder with anything else in it, because replacing it would destroy that.
+    """Refuses what :func:`save` would refuse: above all a folder with anything else in it, which would be destroyed.
 
     Raises:
         CheckpointError: there is something else at ``path``, or it lies where nothing can be written.
@@ -255,8 +257,22 @@ def _leaves(tree: Any) -> dict[str, dict[str, Any]]:
     return {jax.tree_util.keystr(path): {"shape": list(leaf.shape), "dtype": str(leaf.dtype)} for path, leaf in named}
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Orbax logs each failure, trace and all, besides raising it."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _reason(error: Exception) -> str:
+    """What the system said, if that is in the text, else the first line of it."""
+    number = re.search(r"os_error_code='(\d+)'", str(error))
+    return os.strerror(int(number[1])) if number else next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _text(leaf: Mapping[str, Any] | None) -> str:

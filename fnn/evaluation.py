@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from fnn.data.batching import batches, count_examples, effective_size, to_host
+from fnn.data.batching import batches, check_weights, count_examples, effective_size, to_host
+from fnn.errors import expect
 from fnn.types import ExampleLoss, Model, Params, State
 
 
@@ -65,7 +66,8 @@ def evaluate(
         The means by name, added up in float64; with weights, weighted means.
 
     Raises:
-        InputError: there are no examples, or shapes do not fit.
+        InputError: there are no examples, shapes do not fit, a metric does not give one number per example, or the
+            weights are no weights.
 
     Example:
         >>> from fnn import dense, mean_squared_error
@@ -76,6 +78,7 @@ def evaluate(
     """
     whole = to_host(data)
     count = count_examples(whole)
+    check_weights(whole, "evaluate")
     score = _score(model, tuple(metrics.items()))
     size = effective_size(batch_size, count)
     parts = jax.device_get([score(params, state, batch.x, batch.y) for batch in batches(whole[:2], size)])
@@ -94,6 +97,10 @@ def _forward(model: Model) -> Callable[..., Any]:
 def _score(model: Model, metrics: tuple[tuple[str, ExampleLoss], ...]) -> Callable[..., dict[str, Any]]:
     def score(params: Params, state: State, x: Any, y: Any) -> dict[str, Any]:
         outputs, _ = model.apply(params, state, x)
-        return {name: metric(outputs, y) for name, metric in metrics}
+        n_examples = jax.tree.leaves(x)[0].shape[:1]
+        values = {name: metric(outputs, y) for name, metric in metrics}
+        for name, value in values.items():
+            expect(value.shape == n_examples, "evaluate", f"{name} to give one number per example", f"{value.shape}")
+        return values
 
     return jax.jit(score)

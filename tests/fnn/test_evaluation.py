@@ -32,6 +32,16 @@ def test_weights_make_a_weighted_mean(trained):
     assert evaluate(model, params, state, (x, y, weights), {"loss": cross_entropy}) == pytest.approx(some, rel=1e-6)
 
 
+def test_what_is_no_metric_and_no_weight(trained):
+    model, params, state, x, y = trained
+    with pytest.raises(InputError, match=r"^evaluate: expected mean to give one number per example, got \(\)"):
+        evaluate(model, params, state, (x, y), {"mean": lambda outputs, y: outputs.mean()})
+    with pytest.raises(InputError, match=r"^evaluate: expected weights of at least 0 and not all 0"):
+        evaluate(model, params, state, (x, y, np.zeros(23, np.float32)), {"loss": cross_entropy})
+    with pytest.raises(InputError, match=r"^evaluate: expected one weight per example"):
+        evaluate(model, params, state, (x, y, np.ones((23, 2), np.float32)), {"loss": cross_entropy})
+
+
 def test_no_examples_and_unfit_examples(trained):
     model, params, state, *_ = trained
     with pytest.raises(InputError, match=r"^data: expected at least one example, got none$"):
