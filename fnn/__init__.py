@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         read_idx as read_idx,
     )
     from fnn.data import toy as toy
+    from fnn.descent import inertial_descent as inertial_descent
     from fnn.errors import (
         CheckpointError as CheckpointError,
     )
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
     )
     from fnn.evaluation import evaluate as evaluate
     from fnn.evaluation import predict as predict
+    from fnn.inspection import Inspected as Inspected
+    from fnn.inspection import inspect as inspect
     from fnn.layers import (
         average_pool as average_pool,
     )
@@ -131,13 +134,34 @@ if TYPE_CHECKING:
     from fnn.losses import (
         softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
     )
+    from fnn.models import adaline as adaline
+    from fnn.models import autoencoder as autoencoder
     from fnn.models import cnn as cnn
+    from fnn.models import conv_autoencoder as conv_autoencoder
     from fnn.models import linear as linear
     from fnn.models import mlp as mlp
+    from fnn.models import pattern_network as pattern_network
+    from fnn.models import pattern_params as pattern_params
+    from fnn.models import perceptron as perceptron
     from fnn.objectives import loss_and_grad as loss_and_grad
     from fnn.objectives import supervised as supervised
+    from fnn.partial import by_path as by_path
+    from fnn.partial import freeze as freeze
+    from fnn.partial import path_mask as path_mask
+    from fnn.partial import paths as paths
+    from fnn.partial import take_over as take_over
+    from fnn.rules import adaline_rule as adaline_rule
+    from fnn.rules import learn as learn
+    from fnn.rules import perceptron_rule as perceptron_rule
+    from fnn.scanning import Scanned as Scanned
+    from fnn.scanning import fit_scan as fit_scan
     from fnn.summary import count_parameters as count_parameters
     from fnn.summary import summarize as summarize
+    from fnn.sweeping import Swept as Swept
+    from fnn.sweeping import sweep as sweep
+    from fnn.tasks import Task as Task
+    from fnn.tasks import for_task as for_task
+    from fnn.tasks import label_accuracy as label_accuracy
     from fnn.train import (
         Epoch as Epoch,
     )
@@ -189,12 +213,15 @@ _HOME = {
     "load_mnist": "fnn.data",
     "read_idx": "fnn.data",
     "toy": "fnn.data",
+    "inertial_descent": "fnn.descent",
     "CheckpointError": "fnn.errors",
     "DataError": "fnn.errors",
     "DivergedError": "fnn.errors",
     "InputError": "fnn.errors",
     "evaluate": "fnn.evaluation",
     "predict": "fnn.evaluation",
+    "inspect": "fnn.inspection",
+    "Inspected": "fnn.inspection",
     "average_pool": "fnn.layers",
     "batch_norm": "fnn.layers",
     "conv": "fnn.layers",
@@ -225,13 +252,34 @@ _HOME = {
     "sigmoid_binary_cross_entropy": "fnn.losses",
     "softmax_cross_entropy": "fnn.losses",
     "softmax_cross_entropy_with_integer_labels": "fnn.losses",
+    "adaline": "fnn.models",
+    "autoencoder": "fnn.models",
     "cnn": "fnn.models",
+    "conv_autoencoder": "fnn.models",
     "linear": "fnn.models",
     "mlp": "fnn.models",
+    "pattern_network": "fnn.models",
+    "pattern_params": "fnn.models",
+    "perceptron": "fnn.models",
     "loss_and_grad": "fnn.objectives",
     "supervised": "fnn.objectives",
+    "by_path": "fnn.partial",
+    "freeze": "fnn.partial",
+    "path_mask": "fnn.partial",
+    "paths": "fnn.partial",
+    "take_over": "fnn.partial",
+    "adaline_rule": "fnn.rules",
+    "learn": "fnn.rules",
+    "perceptron_rule": "fnn.rules",
+    "Scanned": "fnn.scanning",
+    "fit_scan": "fnn.scanning",
     "count_parameters": "fnn.summary",
     "summarize": "fnn.summary",
+    "for_task": "fnn.tasks",
+    "label_accuracy": "fnn.tasks",
+    "Task": "fnn.tasks",
+    "Swept": "fnn.sweeping",
+    "sweep": "fnn.sweeping",
     "Epoch": "fnn.train",
     "Fitted": "fnn.train",
     "epochs": "fnn.train",

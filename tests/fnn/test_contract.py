@@ -10,10 +10,13 @@ import pytest
 from fnn import (
     Model,
     activations,
+    adaline,
+    autoencoder,
     average_pool,
     batch_norm,
     cnn,
     conv,
+    conv_autoencoder,
     dense,
     dropout,
     flatten,
@@ -30,6 +33,7 @@ from fnn import (
     mlp,
     parallel,
     parametric_relu,
+    pattern_network,
     position_embedding,
     reshape,
     residual,
@@ -80,6 +84,10 @@ MODELS = {
     "self_attention, causal": (self_attention(1, causal=True, bias=False), (3, 5, 4)),
     "linear": (linear(3), IMAGE),
     "mlp": (mlp([5, 4], 3, activation=tanh, drop_rate=0.5), IMAGE),
+    "adaline": (adaline(2), VECTOR),
+    "autoencoder": (autoencoder((5,), 2, n_hidden=(4,), activation=tanh), VECTOR),
+    "conv_autoencoder": (conv_autoencoder((4, 4, 1), n_channels=(2,), activation=tanh), (3, 4, 4, 1)),
+    "pattern_network": (pattern_network(), (3, 2, 2, 1)),
     "cnn": (cnn(3, n_channels=(3, 4), n_hidden=5, drop_rate=0.5), IMAGE),
 }
 
