@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from fnn.errors import DivergedError, InputError
 from fnn.options import COMMANDS, parse
 
+_NO_MEMORY = "RESOURCE_EXHAUSTED: "
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; every error is one line on stderr.
@@ -22,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         >>> main(["evaluate", "no-such-run"])  # and on stderr: fnn evaluate: no-such-run: no kept parameters there ...
         1
     """
+    _open_closed_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in arguments if not word.startswith("-")), "")
     program = f"fnn {command}" if command in COMMANDS else "fnn"
@@ -42,9 +45,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(program, error, 4)
     except (InputError, OSError) as error:
         return _complain(program, error, 1)
+    except (MemoryError, RuntimeError) as error:
+        # XLA's error has no class of its own, and JAX's may not be named here, where JAX may not be there yet.
+        if not isinstance(error, MemoryError) and not str(error).startswith(_NO_MEMORY):
+            raise
+        what = str(error).removeprefix(_NO_MEMORY).partition("\n")[0] or "out of memory"
+        return _complain(program, f"{what} A smaller model, or smaller batches, may fit.", 1)
     except KeyboardInterrupt as interrupt:
         return _complain(program, interrupt if interrupt.args else "interrupted", 130)
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Python has None for a stream that the shell closed (``>&-``), and prints to stdout what was meant for stderr."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def _complain(program: str, what: object, code: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 import time
 from argparse import Namespace
@@ -79,14 +80,14 @@ def train(options: Namespace) -> None:
             ):
                 progress.epoch(last.number, last.metrics)
                 history.append({"epoch": last.number, **last.metrics})
+        assert last is not None  # at least one epoch: the options say so
+        params, state = last.train_state.params, last.train_state.state
+        test = evaluate_model(model, params, state, data.test, _METRICS)
     except KeyboardInterrupt:
         if last is None:
             raise KeyboardInterrupt("interrupted before the end of the first epoch; nothing is kept") from None
         _keep(out, last.train_state.params, last.train_state.state, about | {"interrupted": last.number})
         raise KeyboardInterrupt(f"interrupted; the parameters of epoch {last.number} are in {out}") from None
-    assert last is not None  # at least one epoch: the options say so
-    params, state = last.train_state.params, last.train_state.state
-    test = evaluate_model(model, params, state, data.test, _METRICS)
     _keep(out, params, state, about | {"test": test})
     seconds = time.perf_counter() - begin
     if options.json:
@@ -137,6 +138,9 @@ def predict(options: Namespace) -> None:
     Raises:
         InputError: the parameters or the images are missing, damaged, or do not fit each other.
     """
+    files = recipes.idx_files(options)
+    if options.images is not None and (options.data or options.data_dir or files):
+        raise InputError("--images names the images; --data, --data-dir and single IDX files go without it")
     run = _run(options)
     model, params, state, about = _load(run)
     labels: np.ndarray | None = None
@@ -147,6 +151,9 @@ def predict(options: Namespace) -> None:
     else:
         source, x = options.images, _images(options.images, run, about)[: options.count]
     probabilities = np.asarray(softmax(predict_outputs(model, params, state, x)))
+    if not np.isfinite(probabilities).all():
+        place = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[0])
+        raise InputError(f"{run}: the outputs for image {place} of {source} are not finite: weights or pixels are huge")
     predictions = [
         {"index": i, "class": int(p.argmax()), "probability": float(p.max()), "probabilities": p.tolist()}
         | ({} if labels is None else {"label": int(labels[i])})
@@ -192,10 +199,12 @@ def _load(run: Path) -> tuple[Model, Params, State, dict[str, Any]]:
         model = recipes.build(about["model"])
         x = spec(np.broadcast_to(np.float32(0), (1, *about["data"]["input_shape"])))
         like = jax.eval_shape(lambda: dict(zip(("params", "state"), model.init(jax.random.key(0), x), strict=True)))
-        float(about["data"]["scale"]), int(about["data"]["n_classes"])
+        if not 0 < float(about["data"]["scale"]) < math.inf or not isinstance(about["data"]["n_classes"], int):
+            raise ValueError("scale or n_classes")
+        dict(about["data"].get("source", {}).get("files", {}))
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{run}: was not kept by train: its description lacks or garbles {error}") from None
     tree = checkpoint.load(run, like)
     return model, tree["params"], tree["state"], about
@@ -205,21 +214,26 @@ def _data_for(run: Path, about: dict[str, Any], options: Namespace) -> Dataset:
     source = about["data"].get("source", {})
     files = recipes.idx_files(options)
     if options.data is None and options.data_dir is None and not files:
-        data = recipes.load_data(source.get("data"), source.get("data_dir"), source.get("files", {}))
+        named: tuple[Any, Any, Any] = source.get("data"), source.get("data_dir"), source.get("files", {})
     else:
-        data = recipes.load_data(options.data or source.get("data"), options.data_dir, files)
+        named = options.data or source.get("data"), options.data_dir, files
+    data = recipes.load_data(*named, n_classes=about["data"]["n_classes"])
     expected = tuple(about["data"]["input_shape"])
     if data.test.x.shape[1:] != expected:
         raise InputError(f"{run}: expected images of shape {expected}, {data.name} has {data.test.x.shape[1:]}")
     if data.n_classes != about["data"]["n_classes"]:
         raise InputError(f"{run}: expected {about['data']['n_classes']} classes, {data.name} has {data.n_classes}")
+    scale = float(about["data"]["scale"])
+    if data.scale != scale:  # the network has learned from numbers divided by its own
+        x = data.test.x * np.float32(data.scale / scale)
+        data = data._replace(test=data.test._replace(x=x), scale=scale)
     return data
 
 
 def _images(path: str, run: Path, about: dict[str, Any]) -> np.ndarray:
     images = read_idx(path)
-    if images.ndim < 2 or not len(images):
-        raise DataError(f"{path}: expected images of shape (n, ...), got shape {images.shape}")
+    if images.ndim < 2 or not images.size:
+        raise DataError(f"{path}: expected at least one image, an array of shape (n, ...), got shape {images.shape}")
     x = to_inputs(images, about["data"]["scale"])
     expected = tuple(about["data"]["input_shape"])
     if x.shape[1:] != expected:
@@ -229,5 +243,14 @@ def _images(path: str, run: Path, about: dict[str, Any]) -> np.ndarray:
 
 
 def _print_json(document: dict[str, Any]) -> None:
-    json.dump(document, sys.stdout, indent=1, allow_nan=False)
+    json.dump(_finite(document), sys.stdout, indent=1, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: null stands for what is not finite, such as the loss of a ruined network."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -137,7 +137,7 @@ def _number(text: str, kind: type[int] | type[float], holds: Callable[[float], b
 
 
 def _positive(text: str) -> int:
-    return int(_number(text, int, lambda n: n >= 1, "an integer of at least 1"))
+    return int(_number(text, int, lambda n: 1 <= n < 2**31, "an integer from 1 to 2147483647"))
 
 
 def _seed(text: str) -> int:
@@ -145,7 +145,8 @@ def _seed(text: str) -> int:
 
 
 def _rate(text: str) -> float:
-    return _number(text, float, lambda x: 0 < x < math.inf, "a positive number")
+    # Within the normal numbers of float32, in which it is used.
+    return _number(text, float, lambda x: 2.0**-126 <= x < 2.0**128, "a positive number from 1.2e-38 to 3.4e38")
 
 
 def _fraction(text: str) -> float:

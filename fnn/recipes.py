@@ -139,8 +139,16 @@ def optimizer(training: Mapping[str, Any], n_steps: int) -> optax.GradientTransf
     return make(rate)
 
 
-def load_data(name: str | None, data_dir: str | None, files: Mapping[str, str]) -> Dataset:
+def load_data(
+    name: str | None, data_dir: str | None, files: Mapping[str, str], *, n_classes: int | None = None
+) -> Dataset:
     """The data set of that name.
+
+    Args:
+        name: digits, mnist or idx.
+        data_dir: the folder of an mnist or idx data set.
+        files: single files of an idx data set, by part.
+        n_classes: of an idx data set, where it does not go by the training labels.
 
     Raises:
         InputError: there is none of that name, or the other arguments do not belong to it.
@@ -165,6 +173,7 @@ def load_data(name: str | None, data_dir: str | None, files: Mapping[str, str]) 
             train_labels=files.get("train_labels"),
             test_images=files.get("test_images"),
             test_labels=files.get("test_labels"),
+            n_classes=n_classes,
         )
     raise InputError(f"expected data of the name digits, mnist or idx, got {name!r}")
 

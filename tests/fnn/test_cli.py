@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
+from fnn import commands, save
+from fnn.checkpoint import describe
 from fnn.cli import main
 from fnn.data.idx_folder import FILES
 
@@ -107,8 +110,9 @@ def test_every_option_of_the_model_and_of_training(run, folder):
         "drop_rate": 0.1,
     }
     assert said["training"]["batch_size"] is None
-    assert run("evaluate", "runs/idx-cnn", "--json") == run("evaluate", "--json")
-    assert run("evaluate", "runs/idx-cnn", *here)
+    judged = json.loads(run("evaluate", "--json", *here))
+    assert judged["run"] == "runs/idx-cnn"
+    assert {name: judged[name] for name in said["test"]} == said["test"]
     linear = json.loads(run("train", *here, "--model", "linear", "--epochs", 60, "--learning-rate", 0.1, "--json"))
     assert linear["test"]["accuracy"] == 1.0
     predicted = run("predict", "runs/idx-linear", "--images", folder / FILES["test_images"], "--json")
@@ -133,13 +137,14 @@ def test_help_goes_to_stdout(capsys):
         (["train", "mnist"], "fnn train: unexpected argument 'mnist'"),
         (["train", "--data", "digts"], "fnn train: argument --data: unknown 'digts'; did you mean digits?"),
         (["train", "--model", "xx"], "fnn train: argument --model: unknown 'xx', one of mlp|cnn|linear"),
-        (["train", "--epochs", "0"], "fnn train: argument --epochs: expected an integer of at least 1, got '0'"),
-        (["train", "--epochs", "ten"], "expected an integer of at least 1, got 'ten'"),
+        (["train", "--epochs", "0"], "fnn train: argument --epochs: expected an integer from 1 to 2147483647, got '0'"),
+        (["train", "--epochs", "ten"], "expected an integer from 1 to 2147483647, got 'ten'"),
         (["train", "--batch-size", "-1"], "expected an integer of at least 1, or \"full\", got '-1'"),
-        (["train", "--learning-rate", "nan"], "expected a positive number, got 'nan'"),
-        (["train", "--learning-rate", "inf"], "expected a positive number, got 'inf'"),
+        (["train", "--learning-rate", "nan"], "expected a positive number from 1.2e-38 to 3.4e38, got 'nan'"),
+        (["train", "--learning-rate", "1e300"], "expected a positive number from 1.2e-38 to 3.4e38, got '1e300'"),
         (["train", "--drop-rate", "1"], "expected a number from 0 to below 1, got '1'"),
-        (["train", "--hidden", "30,,10"], "expected an integer of at least 1, got ''"),
+        (["train", "--hidden", "30,,10"], "expected an integer from 1 to 2147483647, got ''"),
+        (["train", "--hidden", "99999999999999999999"], "from 1 to 2147483647, got '99999999999999999999'"),
         (["train", "--seed", "-1"], "expected an integer from 0 to 4294967295, got '-1'"),
     ],
 )
@@ -224,14 +229,88 @@ def test_parameters_and_images_that_do_not_fit(run, folder, write_idx, tmp_path)
     assert "kept: damaged" in run("evaluate", "kept", code=1)
 
 
+def test_another_data_set_is_scaled_as_the_one_that_was_learned(run, write_idx):
+    # Whole numbers, so that the largest, by which the training images are divided, is known: 400.
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 30), ("test", 12)):
+        labels = (np.arange(n) % 3).astype(np.int32)
+        x = rng.integers(0, 100, (n, 6)) + 300 * (np.arange(6) % 3 == labels[:, None])
+        x[0, 0] = 400
+        write_idx(f"set/{FILES[f'{part}_images']}", x.astype(np.float32))
+        write_idx(f"set/{FILES[f'{part}_labels']}", labels)
+    trained = json.loads(run("train", "--data", "idx", "--data-dir", "set", "--model", "linear", "--json"))
+    assert trained["data"]["scale"] == 400
+    # The same held-out images beside training images of another size and of two classes.
+    other = [
+        "--train-images",
+        write_idx("images", np.full((2, 6), 7, np.float32)),
+        "--train-labels",
+        write_idx("labels", np.array([0, 1], np.int32)),
+    ]
+    for part in ("images", "labels"):
+        other += [f"--test-{part}", f"set/{FILES[f'test_{part}']}"]
+    judged = json.loads(run("evaluate", "--json", "--data", "idx", *other))
+    assert judged["loss"] == pytest.approx(trained["test"]["loss"], rel=1e-5)
+    assert judged["accuracy"] == trained["test"]["accuracy"]
+
+
+def test_a_network_of_huge_weights(run, write_idx):
+    assert "loss" in run("train", *QUICK, "--learning-rate", "1e15", "--out", "huge")
+    images = write_idx("images", np.full((2, 8, 8), 3e38, np.float32))
+    for words in ([], ["--json"]):
+        said = run("predict", "huge", "--images", images, *words, code=1)
+        assert "huge: the outputs for image 0 of" in said
+        assert "are not finite" in said
+    assert "--images names the images" in run("predict", "huge", "--images", images, "--data", "mnist", code=1)
+
+
+def test_json_has_null_for_what_is_not_finite(capsys):
+    commands._print_json({"test": {"loss": float("inf"), "of": [float("nan"), 1.5, "inf", None]}})
+    assert json.loads(capsys.readouterr().out) == {"test": {"loss": None, "of": [None, 1.5, "inf", None]}}
+
+
+def test_more_than_the_memory_holds(run, monkeypatch):
+    # What XLA says; to bring it about in earnest would take the memory from others.
+    def fails(text):
+        def train(options):
+            raise jax.errors.JaxRuntimeError(text)
+
+        monkeypatch.setattr(commands, "train", train)
+
+    fails("RESOURCE_EXHAUSTED: Out of memory allocating 256000000000 bytes.\nand more")
+    said = run("train", code=1)
+    assert said.startswith("fnn train: Out of memory allocating 256000000000 bytes. A smaller model")
+    fails("INTERNAL: a mistake of the program")
+    with pytest.raises(RuntimeError, match=r"^INTERNAL"):
+        run("train")
+
+
+def test_descriptions_that_no_training_wrote(run):
+    assert run("train", *QUICK, "--model", "mlp", "--out", "kept")
+    about = describe("kept")
+    tree = {"w": np.zeros(2, np.float32)}
+    for change in ({"scale": 0}, {"scale": "x"}, {"n_classes": None}, {"input_shape": 3}, {"source": [1]}):
+        save("other", tree, about | {"data": about["data"] | change})
+        assert "other: was not kept by train" in run("predict", "other", code=1)
+
+
+def test_an_interrupt_while_judging_keeps_what_was_learned(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(commands, "evaluate_model", interrupted)
+        assert main(["train", *QUICK, "--out", "kept"]) == 130
+    assert "the parameters of epoch 2 are in kept" in capsys.readouterr().err
+    assert main(["evaluate", "kept"]) == 0
+
+
 def test_a_folder_that_is_not_ours_is_left_alone(run, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     assert "exists and holds no kept parameters; it is not replaced" in run("train", "--out", tmp_path, code=1)
 
 
 def test_parameters_of_no_command(run):
-    from fnn import save
-
     save("kept", {"w": np.zeros(2, np.float32)}, {"model": {"name": "mlp"}})
     assert "kept: was not kept by train" in run("evaluate", "kept", code=1)
 
@@ -255,6 +334,22 @@ def test_interrupt_keeps_the_last_epoch(tmp_path):
     assert all(line.startswith("epoch ") for line in rest[:-1])
     assert os.listdir(tmp_path) == ["kept"]
     assert main(["evaluate", "kept"]) == 0
+
+
+def test_streams_that_the_shell_closed():
+    words = f"{sys.executable} -m fnn train --help"
+    program = (
+        "import os, sys; from fnn.cli import main; code = main(['predict', 'nowhere']);"
+        "os.write(3, b'%d' % code + sys.stdout.name.encode())"
+    )
+    # Both closed: Python has no stdout and no stderr then. What is seen is told through descriptor 3.
+    done = subprocess.run(
+        ["sh", "-c", f'{words} >&- 2>&- && "$0" -c "$1" 3>&1 >&- 2>&-', sys.executable, program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"1{os.devnull}"
 
 
 def test_output_into_a_closed_pipe():
