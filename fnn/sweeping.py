@@ -1,0 +1,250 @@
+"""Many trainings as one compiled program: over seeds and hyperparameters, in chunks that fit memory, on all devices."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from fnn.errors import InputError, expect
+
+_AXIS = "runs"
+_SPEC: Any = jax.ShapeDtypeStruct  # has no annotations of its own
+_ALONG: Any = PartitionSpec
+_TRACED = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
+class Swept(NamedTuple):
+    """What :func:`sweep` gives, one entry per run along axis 0 of every array.
+
+    Attributes:
+        settings: the hyperparameters by name, and ``"seed"``, each of shape ``(n_runs,)``.
+        results: what ``run`` gave, NumPy arrays with the runs along axis 0.
+        chunk_size: how many runs were computed at a time.
+    """
+
+    settings: dict[str, np.ndarray]
+    results: Any
+    chunk_size: int
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A dict per run: its settings, and of the results those that are one number, by their path.
+
+        Example:
+            >>> swept = Swept({"seed": np.array([0, 1])}, {"loss": np.array([0.5, 0.25]), "w": np.ones((2, 3))}, 2)
+            >>> swept.rows()
+            [{'seed': 0, 'loss': 0.5}, {'seed': 1, 'loss': 0.25}]
+        """
+        columns = {**self.settings, **self._scalars()}
+        return [{name: column[i].item() for name, column in columns.items()} for i in range(len(self.settings["seed"]))]
+
+    def over_seeds(self) -> list[dict[str, Any]]:
+        """A dict per setting: how many seeds, then mean and standard deviation over them of each single number.
+
+        The deviation is that of a sample (divisor n - 1), NaN for one seed.
+
+        Example:
+            >>> settings = {"learning_rate": np.array([0.1, 0.1]), "seed": np.array([0, 1])}
+            >>> Swept(settings, {"loss": np.array([1.0, 3.0])}, 2).over_seeds()
+            [{'learning_rate': 0.1, 'seeds': 2, 'loss_mean': 2.0, 'loss_std': 1.4142135623730951}]
+        """
+        names = [name for name in self.settings if name != "seed"]
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for i, values in enumerate(zip(*(self.settings[name].tolist() for name in names), strict=True)):
+            groups.setdefault(values, []).append(i)
+        if not names:
+            groups = {(): list(range(len(self.settings["seed"])))}
+        table = []
+        for values, members in groups.items():
+            row: dict[str, Any] = {**dict(zip(names, values, strict=True)), "seeds": len(members)}
+            for name, column in self._scalars().items():
+                sample = column[members].astype(np.float64)
+                row[f"{name}_mean"] = float(sample.mean())
+                row[f"{name}_std"] = float(sample.std(ddof=1)) if len(members) > 1 else float("nan")
+            table.append(row)
+        return table
+
+    def _scalars(self) -> dict[str, np.ndarray]:
+        named = jax.tree_util.tree_leaves_with_path(self.results)
+        return {_name(path): leaf for path, leaf in named if leaf.ndim == 1}
+
+
+def sweep(
+    run: Callable[..., Any],
+    *,
+    seeds: int | Sequence[int],
+    chunk_size: int | None = None,
+    max_bytes: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    **hyperparameters: Sequence[float],
+) -> Swept:
+    """Calls ``run`` for every combination of hyperparameters and every seed, all as one compiled program.
+
+    Each run gives the numbers of ``jax.jit(run)(jax.random.key(seed), **values)`` up to the rounding of float32: the
+    order in which a product is added up depends on how many are computed together. In the tests, which train a network
+    with dropout for 60 steps, parameters differ by less than 1e-5 of their size. In a long training near instability
+    rounding grows as it does between two kinds of processors.
+
+    Args:
+        run: ``(key, **values) -> results``, a pure function of numbers that JAX can trace, such as one that ends in
+            :func:`fnn.fit_scan`. ``results`` is any pytree of arrays; return what is needed only, as all runs' results
+            are kept. PRNG keys come back as their data.
+        seeds: the seeds, or how many: ``3`` means 0, 1, 2.
+        chunk_size: how many runs are computed at a time; ``None`` for as many as fit ``max_bytes``.
+        max_bytes: what a device may need for a chunk, as the compiler counts it: arguments, results and all between.
+            ``None`` for what is free on the device; on CPU, half of the machine's memory.
+        devices: where; ``None`` for all of this process. Runs are divided evenly among them.
+        **hyperparameters: for each name that ``run`` takes the values to try. Whole numbers arrive as integers, others
+            as floating-point numbers, of JAX's default precision.
+
+    Returns:
+        Settings and results, the last named hyperparameter and then the seed varying quickest.
+
+    Raises:
+        InputError: there is nothing to run, values are no numbers, ``run`` uses a hyperparameter where JAX needs a
+            plain number (a width, a number of epochs), or a single run does not fit ``max_bytes``.
+
+    A run that diverges stops none of the others: its numbers are NaN, and ``fit_scan``'s ``first_bad`` says since when.
+
+    Example:
+        >>> import optax
+        >>> from fnn import dense, fit_scan, mean_squared_error, supervised
+        >>> x = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
+        >>> model = dense(1)
+        >>> objective = supervised(model, mean_squared_error)
+        >>> def run(key, learning_rate):
+        ...     params, state = model.init(key, x)
+        ...     trained = fit_scan(objective, optax.sgd(learning_rate), params, state, (x, 2 * x), key=key, n_epochs=20)
+        ...     return {"loss": trained.history["loss"][-1]}
+        >>> swept = sweep(run, seeds=3, learning_rate=[0.01, 0.5])
+        >>> swept.results["loss"].shape
+        (6,)
+        >>> [row["loss_mean"] < 0.1 for row in swept.over_seeds()]
+        [False, True]
+    """
+    columns = {name: _narrow(name, _numbers(name, values)) for name, values in hyperparameters.items()}
+    columns["seed"] = _numbers("seeds", range(seeds) if isinstance(seeds, int) else seeds)
+    expect(columns["seed"].dtype.kind in "iu", "sweep", "seeds to be integers", f"{seeds!r}")
+    grid = np.array(list(itertools.product(*(range(len(column)) for column in columns.values()))))
+    settings = {name: column[grid[:, place]] for place, (name, column) in enumerate(columns.items())}
+    keys = jnp.stack([jax.random.key(seed) for seed in columns["seed"].tolist()])
+    values = {name: settings[name] for name in hyperparameters}
+    n_runs, places = len(grid), list(jax.local_devices() if devices is None else devices)
+    expect(len(places) >= 1, "sweep", "at least one device", "none")
+    expect(chunk_size is None or chunk_size >= 1, "sweep", "chunk_size >= 1, or None", f"chunk_size == {chunk_size}")
+
+    def one(key: Any, values: dict[str, Any]) -> Any:
+        return jax.tree.map(_key_data, run(key, **values))
+
+    sharding = NamedSharding(Mesh(np.array(places), (_AXIS,)), _ALONG(_AXIS))
+    program = jax.jit(_mapped(one, sharding), in_shardings=sharding, out_shardings=sharding)
+
+    def compiled(size: int) -> Any:
+        specs = jax.tree.map(lambda leaf: _SPEC((size, *leaf.shape[1:]), leaf.dtype), (keys, values))
+        try:
+            return program.lower(*specs).compile()
+        except _TRACED as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"sweep: expected run to use what it is given as numbers only, got: {reason}") from error
+
+    size, execute = _fitting(
+        compiled, n_runs, len(places), chunk_size, _free(places) if max_bytes is None else max_bytes
+    )
+    parts = []
+    for rows in _chunks(n_runs, size):
+        chunk = keys[grid[rows, -1]], {name: column[rows] for name, column in values.items()}
+        # Waited for, so that one chunk is in memory at a time.
+        parts.append(jax.device_get(execute(*jax.device_put(chunk, sharding))))
+    results = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:n_runs], *parts)
+    return Swept(settings, results, size)
+
+
+def _mapped(one: Callable[..., Any], sharding: NamedSharding) -> Callable[..., Any]:
+    """Over the runs of a chunk. Devices have nothing to say to each other, and are kept from trying."""
+    mapped = jax.vmap(one)
+    if sharding.mesh.size == 1:
+        return mapped
+    mesh, along = sharding.mesh, sharding.spec
+    shared: Callable[..., Any] = jax.shard_map(mapped, mesh=mesh, in_specs=along, out_specs=along, check_vma=False)
+    return shared
+
+
+def _fitting(
+    compiled: Callable[[int], Any], n_runs: int, n_devices: int, chunk_size: int | None, max_bytes: int
+) -> tuple[int, Any]:
+    """A size of chunk that fits, and the program for it."""
+    wanted = n_runs if chunk_size is None else min(chunk_size, n_runs)
+    while True:
+        # Chunks of nearly one size, so that little is computed for nothing in the last.
+        size = _up(-(-n_runs // -(-n_runs // wanted)), n_devices)
+        program = compiled(size)
+        needed = _bytes(program)
+        if needed <= max_bytes or chunk_size is not None:
+            return size, program
+        if size == n_devices:
+            raise InputError(f"sweep: expected a run to need at most max_bytes == {max_bytes}, got {needed} bytes")
+        wanted = max(1, min(size - n_devices, size * max_bytes // needed))
+
+
+def _chunks(n_runs: int, size: int) -> Iterator[np.ndarray]:
+    """The numbers of the runs, ``size`` at a time; the last run stands in for those that are not there."""
+    for begin in range(0, n_runs, size):
+        yield np.minimum(np.arange(begin, begin + size), n_runs - 1)
+
+
+def _up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
+
+
+def _bytes(program: Any) -> int:
+    """What one device needs, as the compiler counts it; 0 where it does not."""
+    analysis = program.memory_analysis()
+    if analysis is None:
+        return 0
+    needed: int = analysis.temp_size_in_bytes + analysis.argument_size_in_bytes + analysis.output_size_in_bytes
+    return needed
+
+
+def _free(devices: Sequence[jax.Device]) -> int:
+    stats: list[Any] = [device.memory_stats() for device in devices]
+    if all(stats):
+        return int(min(s["bytes_limit"] - s["bytes_in_use"] for s in stats))
+    if not hasattr(os, "sysconf"):
+        return sys.maxsize  # a system that does not say
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 // len(devices)
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    listed = isinstance(values, Sequence | np.ndarray | jax.Array) and not isinstance(values, str | bytes)
+    array = np.asarray(values if listed else [])
+    sound = array.ndim == 1 and array.size > 0 and array.dtype.kind in "iufb"
+    expect(sound, "sweep", f"{name} to be a sequence of numbers, at least one", f"{values!r}")
+    return array
+
+
+def _narrow(name: str, array: np.ndarray) -> np.ndarray:
+    """In JAX's default precision, which no whole number may leave."""
+    narrow = array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+    kept = array.dtype.kind == "f" or bool((narrow == array).all())
+    expect(kept, "sweep", f"{name} to be whole numbers of at most 32 bits", f"{array.max()}")
+    return narrow
+
+
+def _key_data(leaf: Any) -> Any:
+    is_key = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jax.random.key_data(leaf) if is_key else leaf
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/") or "result"
