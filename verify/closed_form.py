@@ -163,6 +163,8 @@ def _call(function: str, args: list[Any]) -> Any:
             return sympy.Max(x, 0)
         case "step" | "heaviside":
             return sympy.Heaviside(x, 0)
+        case "dstep":
+            return sympy.Integer(0)
         case "log1p":
             return sympy.log(1 + x)
         case "expm1":

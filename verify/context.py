@@ -96,7 +96,7 @@ def _follows(
 
     try:
         verdict = figures.judge(claim.printed, enclose)
-    except ZeroDivisionError:
+    except ArithmeticError:
         return None, used
     return verdict, used
 

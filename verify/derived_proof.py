@@ -255,6 +255,9 @@ def _field_algebra(field: Field, ties: list[FieldArray]) -> Algebra:
         ties.append(field.random(np.array(0.5)))
         return ties[-1]
 
+    def dstep(x: FieldArray) -> FieldArray:
+        return field.lift(0) if float(x.sample) else heaviside(x)
+
     functions: dict[str, Callable[..., Any]] = {
         name: (lambda x, name=name: field.function(name, x)) for name in DERIVATIVES
     }
@@ -262,6 +265,7 @@ def _field_algebra(field: Field, ties: list[FieldArray]) -> Algebra:
         "max": extreme("ge"),
         "min": extreme("le"),
         "heaviside": heaviside,
+        "dstep": dstep,
         "relu": lambda x: x if x.sample > 0 else field.lift(0),
         "step": lambda x: field.lift(int(x.sample > 0)),
         _REPLACE: field.replace_radicand,

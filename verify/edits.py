@@ -22,7 +22,7 @@ from verify.formula import FormulaError, Value
 from verify.identity import Answer, prove
 from verify.points import Screen
 from verify.printed import Entry, FormulaClaim, Side, base_name
-from verify.rewriting import as_text, call, entry_of, everywhere, terms, transposed
+from verify.rewriting import as_text, call, entry_of, everywhere, parsed, terms, transposed
 from verify.truths import Truths
 
 MAX_CANDIDATES = 4_000
@@ -99,7 +99,7 @@ class _Search:
         self._targets: dict[Side, list[float | None]] = {}
         self.shapes = {name: np.shape(np.asarray(value, dtype=object)) for name, value in self.names.items()}
         self.unknown = any("phi(" in f.line for f in example.formulas)
-        tree = ast.parse(claim.formula.strip(), mode="eval").body
+        tree = parsed(claim.formula)
         targets = [node.target for node in ast.walk(tree) if isinstance(node, ast.comprehension)]
         self.loops = [target.id for target in targets if isinstance(target, ast.Name)]
         self.tree = tree

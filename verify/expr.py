@@ -194,8 +194,11 @@ class _Functions:
 
 FUNCTIONS = _Functions()
 
-# Derivatives with respect to each argument, for functions of several. At ties (a = b, v = 0) an algebra refuses.
+# Derivatives with respect to each argument, where rules has none or one that is right only away from a jump. At ties
+# (a = b, v = 0) an algebra refuses.
 PARTIALS: Mapping[str, tuple[Callable[..., Any], ...]] = {
+    "step": (lambda v, y, f: f.dstep(v),),  # 0, but at the jump
+    "sign": (lambda v, y, f: f.dstep(v),),
     "max": (lambda a, b, y, f: f.step(a - b), lambda a, b, y, f: f.step(b - a)),
     "min": (lambda a, b, y, f: f.step(b - a), lambda a, b, y, f: f.step(a - b)),
     "leaky_relu": (

@@ -6,6 +6,7 @@ the caller is asked for a narrower one, and if none settles it, the answer is ``
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ Interval = tuple[Fraction, Fraction]
 Enclose = Callable[[int], Interval]
 
 PRECISIONS = (64, 128, 256, 512, 1024, 2048)
-_FIGURE = re.compile(r"([+\-−]?)\s*(\d{0,60})(?:[.,](\d{0,60}))?(?:[eE]([+-]?\d{1,3}))?", re.ASCII)
+_FIGURE = re.compile(r"([+\-−]?)\s*(\d{0,60})(?:[.,](\d{0,60}))?(?:[eE]([+-]?\d{1,5}))?", re.ASCII)
 
 
 class Verdict(StrEnum):
@@ -120,7 +121,8 @@ def _boundary_between(printed: Figure, low: Fraction, high: Fraction) -> bool:
     unit, value = printed.unit, printed.value
     if low == high:
         return False
-    edges = [value + unit * Fraction(k, 2) for k in (-3, -2, -1, 1, 2, 3)]
+    cut_off = [k for k in (-2, 2) if k * value >= 0]  # digits are cut off away from 0
+    edges = [value + unit * Fraction(k, 2) for k in (-3, -1, 1, 3, *cut_off)]
     shorter = without_zeros(printed)
     if shorter is not None:
         edges.extend(shorter.interval)
@@ -152,6 +154,20 @@ def without_zeros(printed: Figure) -> Figure | None:
     return Figure(printed.text, printed.value, places) if places < printed.places else None
 
 
+def machine(value: Fraction) -> float:
+    """The nearest float64; infinite where there is none.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> machine(Fraction(1, 4)), machine(-(Fraction(10) ** 400))
+        (0.25, -inf)
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def decimal(interval: Interval, digits: int) -> str | None:
     """The decimal with that many significant digits which every number of the interval rounds to; None if none does.
 
@@ -168,9 +184,12 @@ def _round(value: Fraction, digits: int) -> str:
     if value == 0:
         return "0." + "0" * digits
     magnitude = abs(value)
-    exponent = len(str(magnitude.numerator)) - len(str(magnitude.denominator))
-    if magnitude < Fraction(10) ** exponent:
+    bits = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
+    exponent = math.floor(bits * math.log10(2))  # at most one off
+    while magnitude < Fraction(10) ** exponent:
         exponent -= 1
+    while magnitude >= Fraction(10) ** (exponent + 1):
+        exponent += 1
     places = digits - 1 - exponent
     scaled = round(magnitude * Fraction(10) ** places)
     if scaled >= 10**digits:

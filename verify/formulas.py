@@ -16,7 +16,7 @@ from verify.conventions import numberings
 from verify.edits import Edit, small_edits
 from verify.example import Example
 from verify.expr import Expr, Num, Var
-from verify.figures import Interval, Verdict, decimal
+from verify.figures import Interval, Verdict, decimal, machine
 from verify.identity import Answer, Identity, compare, within
 from verify.points import Witness
 from verify.printed import Entry, FormulaClaim, related
@@ -193,10 +193,10 @@ def _counterexample(entry: Entry, witness: Witness, true: Expr, truths: Truths) 
 
 def _digits(interval: Interval) -> str:
     low, high = interval
-    if low == high and low.denominator < 1000:
+    if low == high and low.denominator < 1000 and abs(low) < 10**SHOWN_DIGITS:
         return str(Num(low))
     return decimal(interval, SHOWN_DIGITS) or f"between {_rounded(low)} and {_rounded(high)}"
 
 
 def _rounded(value: Fraction) -> str:
-    return f"{float(value):.{SHOWN_DIGITS}g}"
+    return f"{machine(value):.{SHOWN_DIGITS}g}"

@@ -96,8 +96,9 @@ def _judge(example: Example, claim: Claim, balls: Balls, others: tuple[Symbolic,
         found = balls.digits(claim.what, EXACT_DIGITS)
     except Kink as kink:
         return Judgement(claim, Verdict.UNDECIDED, None, None, str(kink))
-    except (ZeroDivisionError, OverflowError):
-        why = "division by zero, or a function outside of its domain"
+    except (ZeroDivisionError, OverflowError) as error:
+        too_large = isinstance(error, OverflowError)
+        why = "too large a number" if too_large else "division by zero, or a function outside of its domain"
         raise ExampleError(f"example {example.id}: claim {claim.id}: {claim.what} has no value: {why}") from None
     if found is None:
         return Judgement(claim, Verdict.UNDECIDED, None, None, "no enclosure is narrow enough")

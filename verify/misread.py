@@ -10,6 +10,7 @@ import numpy as np
 
 from verify.derivation import Derivation
 from verify.example import Claim, Given, What
+from verify.figures import machine
 from verify.hypothesis import Hypothesis
 from verify.screen import Array, screen
 from verify.search import MAX_UNROLLED, Search
@@ -57,9 +58,11 @@ def _candidates(derivation: Derivation, claim: Claim, roots: Sequence[Claim]) ->
         ]
         return screen(derivation, [edits], wanted)
 
-    start = np.array([float(g.value) for g in givens])
+    start = np.array([machine(g.value) for g in givens])
+    if not np.all(np.isfinite(start)):
+        return  # beyond float64
     right = values(start)
-    goal, unit = float(claim.printed.value), float(claim.printed.unit)
+    goal, unit = machine(claim.printed.value), machine(claim.printed.unit)
     solved = solve(lambda points: values(points)[claim.what], start, goal)
     for k, (given, root) in enumerate(zip(givens, solved, strict=True)):
         places = len(given.text.partition(".")[2])
@@ -74,7 +77,7 @@ def _candidates(derivation: Derivation, claim: Claim, roots: Sequence[Claim]) ->
             beside = values(np.where(np.arange(len(givens)) == k, float(text) + 10.0**-digits, start))
             chance = len(givens) * _share(unit, beside[claim.what][k] - here[claim.what][k])
             for other in roots:
-                printed, size = float(other.printed.value), float(other.printed.unit)
+                printed, size = machine(other.printed.value), machine(other.printed.unit)
                 if other.what != claim.what and abs(here[other.what][k] - printed) <= 1.01 * size:
                     chance *= _share(size, 2 * (printed - right[other.what][k]))
             if chance <= MAX_CHANCE:

@@ -54,6 +54,23 @@ def _inside(node: ast.AST, inner: Rule) -> Iterator[tuple[str, str, Any]]:
                 yield mistake, detail, changed
 
 
+def parsed(text: str) -> ast.expr:
+    """The syntax tree of a formula; a decimal stands in it as written, not as the float that Python makes of it.
+
+    Example:
+        >>> as_text(parsed("0.50*x + 1e-999"))
+        '0.50*x + 1e-999'
+    """
+    text = text.strip()
+
+    class Written(ast.NodeTransformer):
+        def visit_Constant(self, node: ast.Constant) -> ast.expr:
+            return ast.Name(ast.get_source_segment(text, node) or "") if isinstance(node.value, float) else node
+
+    tree: ast.expr = Written().visit(ast.parse(text, mode="eval").body)
+    return tree
+
+
 def as_text(tree: ast.AST) -> str:
     """The formula as text, products and quotients without spaces, one pair of brackets around what a sum runs over."""
     text = re.sub(r" (\*\*|\*|/) ", r"\1", ast.unparse(tree))

@@ -16,16 +16,21 @@ from functools import cached_property
 from typing import Any
 
 from verify.algebra.ball import Undecided
-from verify.derivation import Derivation, Kind, Step, derivative_name, inline
+from verify.autodiff import Autodiff
+from verify.derivation import Derivation, Kind, derivative_name, inline
 from verify.example import What
-from verify.expr import Call, Expr, Num, Power, Product, Quotient, Sum, Var
+from verify.expr import Call, Expr, Num, Power, Product, Quotient, Sum, Var, children, variables
 from verify.figures import PRECISIONS, Interval, decimal
-from verify.scalars import BALL, EXACT, Irrational, ends, precision
+from verify.scalars import BALL, EXACT, MAX_SIZE, Irrational, ends, precision
 from verify.tape import Tape
 
 SYMPY_DIGITS = 30
 MAX_SYMPY_UPDATES = 20
-"""SymPy evaluates every gradient anew in each update; beyond this many, two routes have to do."""
+MAX_SYMPY_NODES = 40_000
+"""SymPy evaluates every gradient anew in each update, and a closed form repeats what several steps share; beyond so
+many updates, or nodes of all the forms that are needed, two routes have to do."""
+MAX_EXACT_BITS = 4_000
+"""Parameters are followed through the updates as exact rationals as long as none is longer than this."""
 
 
 def quantity(what: What) -> str:
@@ -36,6 +41,8 @@ def quantity(what: What) -> str:
 class Balls:
     """Rigorous enclosures of the quantities of one derivation, narrower with more bits.
 
+    What is rational all the way has its exact value, a point: only so are a tie and a zero decided.
+
     Raises (from :meth:`enclose`):
         ZeroDivisionError: where a division by zero, or a logarithm of zero, is computed.
         Undecided: where a comparison is undecided at this precision; ``Kink`` where it always will be.
@@ -44,6 +51,7 @@ class Balls:
     def __init__(self, derivation: Derivation) -> None:
         self.derivation = derivation
         self._states: dict[tuple[int, int], Mapping[str, Any]] = {}
+        self._exact: list[Mapping[str, Fraction] | None] = [{}]
         self._tapes: dict[str, Tape] = {}
 
     def tape(self, name: str) -> Tape:
@@ -56,16 +64,30 @@ class Balls:
         return Tape(self.derivation, list(self.derivation.carried.values()))
 
     def enclose(self, what: What, bits: int) -> Interval:
-        """An interval that contains the quantity: a point where it is rational and no update comes before it."""
+        """An interval that contains the quantity: a point where it is rational."""
         name = quantity(what)
-        if not what.after:
+        exact = self._rational_state(what.after)
+        if exact is not None:
             try:
-                value = self.tape(name).run(EXACT)[0]
+                value = self.tape(name).run(EXACT, exact)[0]
                 return value, value
             except Irrational:
                 pass
         with precision(bits):
             return ends(self.tape(name).run(BALL, self.state(what.after, bits))[0])
+
+    def _rational_state(self, after: int) -> Mapping[str, Fraction] | None:
+        """The parameters after so many updates, exactly; None where they are irrational, or too long."""
+        while len(self._exact) <= after and self._exact[-1] is not None:
+            carried = self.derivation.carried
+            try:
+                values = [Fraction(value) for value in self._update.run(EXACT, self._exact[-1])]
+            except Irrational:
+                self._exact.append(None)
+                break
+            short = all(v.numerator.bit_length() + v.denominator.bit_length() <= MAX_EXACT_BITS for v in values)
+            self._exact.append(dict(zip(carried, values, strict=True)) if short else None)
+        return self._exact[after] if after < len(self._exact) else None
 
     def state(self, after: int, bits: int) -> Mapping[str, Any]:
         """The parameters after so many updates, as balls."""
@@ -81,7 +103,11 @@ class Balls:
         return self._states[after, bits]
 
     def digits(self, what: What, count: int) -> tuple[str, Interval] | None:
-        """The quantity to so many significant digits, each certain, and the enclosure they come from."""
+        """The quantity to so many significant digits, each certain, and the enclosure they come from.
+
+        What no precision tells from 0 has so many decimals, all of them 0.
+        """
+        interval = None
         for bits in PRECISIONS:
             try:
                 interval = self.enclose(what, bits)
@@ -90,6 +116,8 @@ class Balls:
             text = decimal(interval, count)
             if text is not None:
                 return text, interval
+        if interval is not None and max(map(abs, interval)) < Fraction(1, 10 ** (2 * count)):
+            return decimal((Fraction(0),) * 2, count) or "", interval
         return None
 
 
@@ -103,14 +131,21 @@ class Symbolic:
         self._derivation = derivation
         self._forward = derivation.with_steps(derivation.of_kind(Kind.FORWARD))
         self._updates = {step.name: step for step in derivation.of_kind(Kind.UPDATE)}
+        self._nodes: dict[str, int] = {}  # of each closed form, counted without writing it out
+        for step in self._forward.steps:
+            self._nodes[step.name] = _size(step.expr, self._nodes)
         self._forms: dict[tuple[str, str | None], Any] = {}
         self._states: list[dict[str, Any]] = [
             {given.name: sympy.Rational(given.value.numerator, given.value.denominator) for given in derivation.given}
         ]
 
     def value(self, what: What) -> Any:
-        """The quantity as a SymPy number of 30 digits, or None where there are too many updates before it."""
+        """The quantity as a SymPy number of 30 digits, or None where that would take too long."""
         if what.after > MAX_SYMPY_UPDATES:
+            return None
+        nodes = self._nodes.get(what.name, 1)
+        nodes += what.after * len(self._updates) * self._nodes.get(self._derivation.loss or "", 1)
+        if nodes > MAX_SYMPY_NODES:
             return None
         return self._evaluate(what.name, what.by, self._state(what.after), SYMPY_DIGITS)
 
@@ -122,7 +157,7 @@ class Symbolic:
             for parameter, update in self._derivation.carried.items():
                 # The update rule is read with the gradient as a plain symbol, then given SymPy's own gradient.
                 gradient = derivative_name(loss or "", parameter)
-                names = {name: before.get(name) for name in _names(self._updates[update].expr)}
+                names = {name: before.get(name) for name in set(variables(self._updates[update].expr))}
                 if gradient in names:
                     names[gradient] = self._evaluate(loss or "", parameter, before, 2 * SYMPY_DIGITS)
                 state[parameter] = self._form_of(self._updates[update].expr, names).evalf(2 * SYMPY_DIGITS)
@@ -173,10 +208,11 @@ class Symbolic:
         return convert(expr)
 
 
-def _names(expr: Expr) -> set[str]:
-    from verify.expr import variables
-
-    return set(variables(expr))
+def _size(expr: Expr, known: Mapping[str, int]) -> int:
+    """The number of nodes once every name is replaced by what it stands for."""
+    if isinstance(expr, Var):
+        return known.get(expr.name, 1)
+    return 1 + sum(_size(child, known) for child in children(expr))
 
 
 def _sympy_call(sympy: Any, function: str, args: Sequence[Any]) -> Any:
@@ -203,148 +239,48 @@ def _sympy_call(sympy: Any, function: str, args: Sequence[Any]) -> Any:
     return getattr(sympy, function)(*args)
 
 
-class Autodiff:
-    """JAX in float64: values, and reverse-mode derivatives by every named scalar at once."""
-
-    def __init__(self, derivation: Derivation) -> None:
-        self._forward = derivation.of_kind(Kind.FORWARD)
-        self._derivation = derivation
-        self._updates = derivation.of_kind(Kind.UPDATE)
-        self._states: list[dict[str, Any]] = [{given.name: float(given.value) for given in derivation.given}]
-        self._gradients: dict[tuple[str, int], Mapping[str, float]] = {}
-        self._values: dict[int, Mapping[str, float]] = {}
-
-    def value(self, what: What) -> float:
-        """The quantity in float64."""
-        if what.by is None:
-            return self._forward_values(what.after)[what.name]
-        return self._gradient(what.name, what.after)[what.by]
-
-    def _forward_values(self, after: int) -> Mapping[str, float]:
-        if after not in self._values:
-            import jax
-
-            with jax.enable_x64(True):
-                values = self._run(self._state(after), {})
-                self._values[after] = {name: float(value) for name, value in values.items()}
-        return self._values[after]
-
-    def _gradient(self, of: str, after: int) -> Mapping[str, float]:
-        """Derivatives by all names at once: each name gets a shift of zero, and JAX differentiates by the shifts."""
-        if (of, after) not in self._gradients:
-            import jax
-
-            state = self._state(after)
-            with jax.enable_x64(True):
-                shifts = dict.fromkeys([*state, *(step.name for step in self._forward)], 0.0)
-                slopes = jax.grad(lambda shift: self._run(state, shift)[of])(shifts)
-                self._gradients[of, after] = {name: float(slope) for name, slope in slopes.items()}
-        return self._gradients[of, after]
-
-    def _run(self, state: Mapping[str, Any], shifts: Mapping[str, Any]) -> dict[str, Any]:
-        import jax.numpy as jnp
-
-        zero = 0.0
-        values = {name: jnp.asarray(value) + shifts.get(name, zero) for name, value in state.items()}
-        for step in self._forward:
-            values[step.name] = _jax(step.expr, values) + shifts.get(step.name, zero)
-        return values
-
-    def _state(self, after: int) -> dict[str, Any]:
-        import jax
-
-        while len(self._states) <= after:
-            before = self._states[-1]
-            gradient = self._gradient(self._derivation.loss or "", len(self._states) - 1)
-            names = {derivative_name(self._derivation.loss or "", name): slope for name, slope in gradient.items()}
-            with jax.enable_x64(True):
-                changed = {step.name: float(_jax(step.expr, {**before, **names})) for step in self._updates}
-            self._states.append({**before, **{name: changed[new] for name, new in self._derivation.carried.items()}})
-        return self._states[after]
-
-
-def _jax(expr: Expr, values: Mapping[str, Any]) -> Any:
-    match expr:
-        case Num(value):
-            return float(value)
-        case Var(name):
-            return values[name]
-        case Sum(terms):
-            return sum(_jax(term, values) for term in terms)
-        case Product(factors):
-            result = _jax(factors[0], values)
-            for factor in factors[1:]:
-                result = result * _jax(factor, values)
-            return result
-        case Quotient(numerator, denominator):
-            return _jax(numerator, values) / _jax(denominator, values)
-        case Power(base, exponent):
-            return _jax(base, values) ** exponent
-        case Call(function, args):
-            return _jax_call(function, [_jax(arg, values) for arg in args])
-    raise TypeError(f"jax: not an expression: {expr!r}")
-
-
-def _jax_call(function: str, args: Sequence[Any]) -> Any:
-    import jax
-    import jax.numpy as jnp
-
-    x = args[0]
-    match function:
-        case "sigmoid" | "softplus" | "relu":
-            return getattr(jax.nn, function)(x)
-        case "step":
-            return jnp.where(jnp.asarray(x) > 0, 1.0, 0.0)
-        case "max" | "min":
-            return (jnp.maximum if function == "max" else jnp.minimum)(*args)
-        case "leaky_relu":
-            return jnp.where(jnp.asarray(x) > 0, x, args[1] * x)
-        case "elu":
-            return jnp.where(jnp.asarray(x) > 0, x, args[1] * jnp.expm1(jnp.minimum(x, 0.0)))
-        case "atan":
-            return jnp.arctan(x)
-    return getattr(jnp, function)(x)
-
-
 @dataclass(frozen=True)
 class Agreement:
-    """One quantity by three routes: the enclosure, SymPy's digits, JAX's float, and whether they agree."""
+    """One quantity by three routes: the enclosure, SymPy's digits, JAX's float, and whether they agree.
+
+    None stands for a route that has no answer: too much work for SymPy, too large a number for float64.
+    """
 
     enclosure: Interval
     sympy: str | None
-    jax: float
+    jax: float | None
     agree: bool
 
 
 def compare(what: What, enclosure: Interval, symbolic: Symbolic, autodiff: Autodiff) -> Agreement:
     """Hold SymPy's and JAX's values against a narrow enclosure (of 20 digits or better).
 
-    SymPy has to match to 20 significant digits; JAX to the error that float64 can make, a millionth of the value or
-    a few units of rounding of a number of size one.
+    SymPy has to match to 20 significant digits; JAX to the error that float64 can make: a millionth of the value, or
+    the rounding of the largest number on the way. Without any answer there is no agreement.
     """
     low, high = enclosure
     middle = (low + high) / 2
-    formal = symbolic.value(what)
-    close = True
+    formal, machine = symbolic.value(what), autodiff.value(what)
+    agree = formal is not None or machine is not None
     if formal is not None:
         rational = _rational(formal)
-        close = abs(rational - middle) <= (high - low) + abs(middle) / 10**20 + Fraction(1, 10**25)
-    machine = autodiff.value(what)
-    near = abs(Fraction(machine) - middle) <= abs(middle) / 10**6 + Fraction(1, 10**13) if _finite(machine) else False
-    return Agreement(enclosure, None if formal is None else str(formal), machine, close and near)
+        slack = (high - low) + abs(middle) / 10**20 + Fraction(1, 10**25)
+        agree = agree and rational is not None and abs(rational - middle) <= slack
+    if machine is not None:
+        slack = abs(middle) / 10**6 + Fraction(autodiff.scale(what)) / 10**13
+        agree = agree and abs(Fraction(machine) - middle) <= slack
+    return Agreement(enclosure, None if formal is None else str(formal), machine, agree)
 
 
-def _finite(value: float) -> bool:
-    return value - value == 0
-
-
-def _rational(value: Any) -> Fraction:
+def _rational(value: Any) -> Fraction | None:
+    """A SymPy number as a rational, 0 if it is nearer to 0 than any that is judged; None if it is not finite."""
     import sympy
 
+    if not (value.is_Number and value.is_finite):
+        return None
+    if isinstance(value, sympy.Float):
+        _, _, exponent, bits = value._mpf_
+        if abs(exponent + bits) > MAX_SIZE:
+            return Fraction(0) if exponent < 0 else None
     exact = sympy.Rational(value)
     return Fraction(int(exact.p), int(exact.q))
-
-
-def forward_names(steps: Sequence[Step]) -> tuple[str, ...]:
-    """The names that the forward steps define."""
-    return tuple(step.name for step in steps if step.kind == Kind.FORWARD)

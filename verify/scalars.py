@@ -15,8 +15,11 @@ import flint
 
 from verify.algebra import ball
 from verify.algebra.ball import Undecided
-from verify.figures import Interval
+from verify.figures import Interval, machine
 from verify.tape import Algebra
+
+MAX_SIZE = 100_000
+"""Numbers beyond 2 to this power are refused; those nearer to 0 than 2 to minus this power are only known to be so."""
 
 
 class Irrational(ArithmeticError):
@@ -31,6 +34,12 @@ def _exact_heaviside(x: Fraction) -> Fraction:
     if x == 0:
         raise Kink("a derivative at a kink: the argument is exactly 0")
     return Fraction(x > 0)
+
+
+def _exact_dstep(x: Fraction) -> Fraction:
+    if x == 0:
+        raise Kink("a derivative at a jump: the argument is exactly 0")
+    return Fraction(0)
 
 
 def _exact_only_at(point: int, value: int) -> Callable[[Fraction], Fraction]:
@@ -76,6 +85,7 @@ EXACT = Algebra(
         "abs": abs,
         "sign": lambda x: Fraction((x > 0) - (x < 0)),
         "heaviside": _exact_heaviside,
+        "dstep": _exact_dstep,
         "max": max,
         "min": min,
         "leaky_relu": lambda x, alpha: x if x > 0 else alpha * x,
@@ -95,6 +105,14 @@ def _ball_heaviside(x: flint.arb) -> flint.arb:
         return flint.arb(0)
     if x.is_zero():
         raise Kink("a derivative at a kink: the argument is exactly 0")
+    raise Undecided(f"on which side of 0 {x} lies is not decided")
+
+
+def _ball_dstep(x: flint.arb) -> flint.arb:
+    if x.is_zero():
+        raise Kink("a derivative at a jump: the argument is exactly 0")
+    if x > 0 or x < 0:
+        return flint.arb(0)
     raise Undecided(f"on which side of 0 {x} lies is not decided")
 
 
@@ -121,6 +139,7 @@ BALL = Algebra(
         "relu": lambda x: x.max(flint.arb(0)),
         "abs": abs,
         "heaviside": _ball_heaviside,
+        "dstep": _ball_dstep,
         "max": lambda x, y: x.max(y),
         "min": lambda x, y: x.min(y),
         "leaky_relu": _ball_sides(lambda x, alpha: x, lambda x, alpha: alpha * x),
@@ -135,7 +154,7 @@ def _float_sigmoid(x: float) -> float:
 
 FLOAT = Algebra(
     "float",
-    float,
+    machine,
     {
         **{
             name: getattr(math, name)
@@ -148,6 +167,7 @@ FLOAT = Algebra(
         "abs": abs,
         "sign": lambda x: float((x > 0) - (x < 0)),
         "heaviside": lambda x: 0.5 if x == 0 else float(x > 0),
+        "dstep": lambda x: 0.0,
         "max": max,
         "min": min,
         "leaky_relu": lambda x, alpha: x if x > 0 else alpha * x,
@@ -168,16 +188,22 @@ def precision(bits: int) -> Iterator[None]:
 
 
 def ends(value: flint.arb) -> Interval:
-    """The ends of a ball, exactly.
+    """The ends of a ball: exactly, but an end that is next to 0 is moved outwards, as it would fill the memory.
 
     Raises:
         ZeroDivisionError: if the ball is not finite (a division by zero, a logarithm of 0, ...).
+        OverflowError: if an end is beyond 2 to the power of :data:`MAX_SIZE`.
     """
     if not value.is_finite():
         raise ZeroDivisionError("division by zero, or a function outside of its domain")
-    return _fraction(value.lower()), _fraction(value.upper())
+    return _fraction(value.lower(), -1), _fraction(value.upper(), 1)
 
 
-def _fraction(value: flint.arb) -> Fraction:
-    mantissa, exponent = value.man_exp()
-    return Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+def _fraction(value: flint.arb, outwards: int) -> Fraction:
+    mantissa, exponent = (int(part) for part in value.man_exp())
+    size = exponent + mantissa.bit_length()
+    if size > MAX_SIZE:
+        raise OverflowError(f"a number beyond 2**{MAX_SIZE}")
+    if size < -MAX_SIZE:
+        return Fraction(outwards * ((mantissa > 0) == (outwards > 0)), 2**MAX_SIZE)
+    return Fraction(mantissa) * Fraction(2) ** exponent

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from verify.derivation import Derivation
 from verify.example import What
 from verify.expr import Call, Expr, Num, Power, Product, Quotient, Sum, Var, variables
+from verify.figures import machine
 from verify.routes import quantity
 from verify.slips import Edit
 
@@ -36,6 +37,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "relu": lambda x: np.maximum(x, 0.0),
     "step": lambda x: np.where(x > 0, 1.0, 0.0),
     "heaviside": lambda x: np.heaviside(x, 0.5),
+    "dstep": np.zeros_like,
     "max": np.maximum,
     "min": np.minimum,
     "leaky_relu": lambda x, alpha: np.where(x > 0, x, alpha * x),
@@ -70,13 +72,13 @@ class _Screen:
                     self.edits.setdefault(name, []).append((axis, k, expr))
         self.start: dict[str, Array] = {}
         for given in derivation.given:
-            value = np.full((1,) * len(axes), float(given.value))
+            value = np.full((1,) * len(axes), machine(given.value))
             for axis, edits in enumerate(axes):
                 changed = [(k, edit.given[given.name]) for k, edit in enumerate(edits) if given.name in edit.given]
                 if changed:
                     value = self.widen(value, axis)
                     for k, other in changed:
-                        value[self.at(axis, k)] = float(other.value)
+                        value[self.at(axis, k)] = machine(other.value)
             self.start[given.name] = value
 
     def widen(self, value: Array, axis: int) -> Array:
@@ -140,7 +142,7 @@ def evaluate(expr: Expr, values: Mapping[str, Any]) -> Any:
     """An expression over floats or arrays of them."""
     match expr:
         case Num(value):
-            return float(value)
+            return machine(value)
         case Var(name):
             return values[name]
         case Sum(terms):

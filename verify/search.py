@@ -13,7 +13,7 @@ from verify.algebra.ball import Undecided
 from verify.context import Context
 from verify.derivation import Derivation
 from verify.example import Claim, What
-from verify.figures import Figure, Interval, Verdict
+from verify.figures import Figure, Interval, Verdict, machine
 from verify.hypothesis import EXPLAINING, Diagnosis, Hypothesis
 from verify.judge import Judgement
 from verify.mistakes import all_edits
@@ -115,8 +115,8 @@ class Search:
             return 0
         values = screen(hypothesis.derivation, [], [hypothesis.what(j.claim.what) for j in right])
         return sum(
-            not min(abs(value - float(j.exact or "nan")), abs(value - float(j.claim.printed.value)))
-            <= float(j.claim.printed.unit)
+            not min(abs(value - float(j.exact or "nan")), abs(value - machine(j.claim.printed.value)))
+            <= machine(j.claim.printed.unit)
             for j in right
             for value in [float(values[hypothesis.what(j.claim.what)])]
         )
@@ -137,7 +137,7 @@ def _doubtful(judgement: Judgement) -> bool:
 
 def near(printed: Figure, array: Array) -> list[tuple[int, ...]]:
     """Where an array comes near enough to a printed figure to be looked at in balls."""
-    value, unit = float(printed.value), float(printed.unit)
+    value, unit = machine(printed.value), machine(printed.unit)
     slack = unit * 1.001 + 1e-12 * abs(value)
     with np.errstate(all="ignore"):
         return [tuple(map(int, index)) for index in np.argwhere(np.abs(array - value) <= slack)]
@@ -170,7 +170,7 @@ def _chance(printed: Figure, arrays: Sequence[Array], tried: int) -> float:
     From the density of their values around the figure: the 20 nearest values that are not hits, spread over the
     interval that they span. Where fewer are known, all values are taken as spread evenly over the figure's own size.
     """
-    value, unit = float(printed.value), float(printed.unit)
+    value, unit = machine(printed.value), machine(printed.unit)
     values = [np.asarray(array, dtype=float).ravel() for array in arrays]
     distances = np.abs(np.concatenate([*values, np.zeros(0)]) - value)
     distances = distances[np.isfinite(distances) & (distances > unit)]

@@ -64,7 +64,7 @@ def test_an_interval_around_the_printed_value_is_right() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "abc", "1.2.3", "--1", "0x10", "1e9999", "nan", "1_000", "٣", "1" * 70])
+@pytest.mark.parametrize("text", ["", "abc", "1.2.3", "--1", "0x10", "1e999999", "nan", "1_000", "٣", "1" * 70])
 def test_what_is_no_figure_is_refused(text: str) -> None:
     with pytest.raises(FigureError, match="is not a decimal number"):
         read(text)

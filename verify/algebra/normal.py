@@ -23,7 +23,7 @@ from verify.expr import Call, Expr, Num, Power, Product, Quotient, Sum, Var, var
 MAX_TERMS = 5_000
 MAX_DEGREE = 400
 
-PIECEWISE = frozenset(("relu", "step", "sign", "heaviside", "abs", "max", "min", "leaky_relu", "elu"))
+PIECEWISE = frozenset(("relu", "step", "sign", "heaviside", "dstep", "abs", "max", "min", "leaky_relu", "elu"))
 """The functions that are one formula or another, by the sign of something."""
 
 Key = tuple[Any, ...]
@@ -274,6 +274,10 @@ class Workspace:
                 if sign == 0:
                     raise NoValue("a slope at a kink")
                 return self._number(int(sign > 0))
+            case "dstep":
+                if self.sign(x) == 0:
+                    raise NoValue("a slope at a jump")
+                return self._number(0)
             case "abs":
                 return self._times(self._number(self.sign(x)), x)
             case "max" | "min":
