@@ -68,6 +68,10 @@ class Attempt:
             witness = other_results(self.statement, sample)
             if witness is not None:
                 return replace(plain, verdict="WRONG", witness=witness), tally
+        for sample in tally.silent:  # the field says nothing here, but enclosures may
+            enclosed = enclose(self.statement, sample, list(sample.weights), hold_stopped)
+            if enclosed is not None and enclosed.apart and enclosed.bound() > _ROUNDING:
+                return self._wrong(plain, sample, hold_stopped), tally
         if tally.unequal or tally.vague:
             return self._settle(plain, [*tally.unequal, *tally.vague], bool(tally.unequal), hold_stopped), tally
         if not tally.proved:
@@ -118,7 +122,8 @@ class Attempt:
         if not np.isfinite(claimed.sample):
             return -1.0
         if statement.compares_results and any(
-            np.any((a.value != b.value) & np.isfinite(b.sample)) for a, b in zip(values, results, strict=True)
+            np.any(((a.value != b.value) | ~np.isfinite(a.sample)) & np.isfinite(b.sample))
+            for a, b in zip(values, results, strict=True)
         ):
             tally.strange.append(sample)
         difference = claimed - truth

@@ -31,6 +31,7 @@ OPENED = {
     "remat": "jaxpr",
     "remat2": "jaxpr",
     "checkpoint": "jaxpr",
+    "eval_jaxpr": "call_jaxpr",
     "composite": "jaxpr",
 }
 """Primitives that only call a jaxpr, and the parameter that holds it."""

@@ -164,7 +164,7 @@ def other_results(statement: Statement, sample: Sample) -> Witness | None:
             a: Any = as_array(value)
             b: Any = as_array(result)
             for index in np.ndindex(*a.shape):
-                if a[index].is_finite() and b[index].is_finite() and a[index] != b[index]:
+                if b[index].is_finite() and (not a[index].is_finite() or a[index] != b[index]):
                     return Witness(
                         leaf=leaf.name,
                         index=index,

@@ -322,3 +322,52 @@ def test_bad_calls(call, message):
 def test_the_same_call_gives_the_same_text():
     f = with_rule(jnp.sin, lambda r, ct: (ct,))
     assert str(prove_gradient(f, X)) == str(prove_gradient(f, X))
+
+
+def test_a_square_under_a_root_is_positive():
+    """sqrt(x^2) is |x|, also where x has a cube root of its own, and where float64 would not show it."""
+    f = with_rule(
+        lambda x: 1000 * jnp.cbrt(x) + 1e-3 * jnp.sqrt(x**2),
+        lambda r, ct: (ct * (1000 / (3 * jnp.cbrt(r[0]) ** 2) + 1e-3),),
+    )
+    assert prove_gradient(f, -jnp.ones(3)).verdict == "WRONG"
+
+
+def test_a_fractional_power_of_a_negative_number_is_no_number():
+    f = with_rule(lambda x: 0.75 * x * jnp.cbrt(x), lambda r, ct: (ct * r[0] ** (1 / 3),))
+    assert prove_gradient(f, -jnp.ones(3)).verdict == "WRONG"
+
+
+def test_inputs_at_which_the_field_is_silent_are_enclosed():
+    """A power with a variable exponent is formal for positive numbers only: the branch without it counts all the same."""
+
+    def forward(x, y):
+        return jnp.where(x < 0, x, jnp.abs(x) ** y)
+
+    @jax.custom_vjp
+    def f(x, y):
+        return forward(x, y)
+
+    def backward(residuals, ct):
+        x, y = residuals
+        return jnp.where(x < 0, 2 * ct, ct * y * x ** (y - 1)), jnp.where(x < 0, 0.0, ct * x**y * jnp.log(x))
+
+    f.defvjp(lambda x, y: (forward(x, y), (x, y)), backward)
+    assert prove_gradient(f, -jnp.ones(3), jnp.array([2.1, 1.3, 0.4])).verdict == "WRONG"
+
+
+def test_a_forward_pass_that_is_no_number_is_wrong():
+    @jax.custom_vjp
+    def f(x):
+        return x * 1.0
+
+    f.defvjp(lambda x: (x + 0 * jnp.log(-x * x), None), lambda residuals, ct: (ct,))
+    assert prove_gradient(f, X).verdict == "WRONG"
+
+
+def test_a_checkpointed_scan():
+    @jax.checkpoint
+    def f(x):
+        return lax.scan(lambda carry, row: (jnp.tanh(carry * row), carry), jnp.ones(2), x)[0]
+
+    assert prove_gradient(f, jnp.ones((3, 2))).verdict == "PROVED"

@@ -83,6 +83,8 @@ class Field:
         self.f = Functions(self)
         self._keys: dict[str, int] = {}
         self._exp_answers, self._log_answers = Answers(), Answers()
+        self._exp_degrees: list[Degree] = []
+        self._log_degrees: list[Degree] = []
         self._square_roots: dict[int, FieldArray] = {}
         self._replaced: dict[int, list[tuple[Residues, Residues, Residues]]] = {}
 
@@ -226,7 +228,8 @@ class Field:
             value = modular.mul(value, factor.value)
             degree = self.ledger.product(degree, factor.degree)
         self.ledger.ask(x.degree, x.value.size)
-        value = self._exp_answers.settle(x.value, value)
+        proposed, value = value, self._exp_answers.settle(x.value, value)
+        degree = self._settled(self._exp_degrees, degree, bool(np.any(value != proposed)))
         with np.errstate(all="ignore"):
             sample = np.exp(x.sample)
         self.unlucky |= bool(np.any(np.isinf(sample) & np.isfinite(x.sample)))
@@ -243,7 +246,9 @@ class Field:
         else:
             proposed, degree, structured = self._log_atom(x.value, x.degree), ONE, None
         canonical = np.minimum(x.value, modular.neg(x.value))
+        self.ledger.ask(x.degree, x.value.size)
         value = self._log_answers.settle(canonical, proposed)
+        degree = self._settled(self._log_degrees, degree, bool(np.any(value != proposed)))
         sample = (
             np.log(np.abs(x.sample)) if structured is not None and structured.shape == x.shape else np.log(x.sample)
         )
@@ -254,6 +259,11 @@ class Field:
             return Exponent(np.zeros(x.shape, np.uint64), UNIT, 0, x)
 
         return FieldArray(self, value, sample, degree, x.depth + 1, exponent=exponent)
+
+    def _settled(self, earlier: list[Degree], degree: Degree, answered_before: bool) -> Degree:
+        """The degree of an answer: where it was given before, put otherwise, that of whichever it was."""
+        earlier.append(degree)
+        return self.ledger.union(*earlier) if answered_before else degree
 
     def _log_atom(self, x: Residues, degree: Degree) -> Residues:
         answer = self.oracle("log", np.minimum(x, modular.neg(x)), degree)
@@ -314,6 +324,8 @@ class Field:
             if count > 1 << 12:
                 raise Unsupported(f"a power of {exponent}")
             base = x if exponent >= 0 else self.reciprocal(x)
+            # (-2)^2 is no 60th power of a positive number with the root that -2 was given: sqrt((-2)^2) is not -2
+            rooted = base.root is not None and (count % 2 == 1 or not np.any(x.sample < 0))
             result = FieldArray(
                 self,
                 modular.power(base.value, count),
@@ -322,13 +334,13 @@ class Field:
                 x.depth + 1,
                 logarithm=lambda: self.log(x).scaled(exponent),
                 rational=None if base.rational is None else base.rational**count,
-                root=None if base.root is None else modular.power(base.root, count),
+                root=modular.power(base.root, count) if rooted and base.root is not None else None,
             )
             return result
         whole = exponent.numerator // exponent.denominator
         part = exponent - whole
         with np.errstate(all="ignore"):
-            sample = np.cbrt(x.sample) if exponent == Fraction(1, 3) else np.power(x.sample, float(exponent))
+            sample = np.power(x.sample, float(exponent))  # of a negative number nan: only cbrt (a function) is a root
         if UNIT % part.denominator:  # no exact relation to x is known: a power of an oracle's answer
             answer = FieldArray(self, self.oracle(f"^{part}", x.value, x.degree), sample, ONE)
             result = answer * self.power(x, Fraction(whole)) if whole else answer
