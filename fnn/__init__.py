@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     )
     from fnn.evaluation import evaluate as evaluate
     from fnn.evaluation import predict as predict
+    from fnn.exporting import export as export
     from fnn.inspection import Inspected as Inspected
     from fnn.inspection import inspect as inspect
     from fnn.layers import (
@@ -220,6 +221,7 @@ _HOME = {
     "InputError": "fnn.errors",
     "evaluate": "fnn.evaluation",
     "predict": "fnn.evaluation",
+    "export": "fnn.exporting",
     "inspect": "fnn.inspection",
     "Inspected": "fnn.inspection",
     "average_pool": "fnn.layers",

@@ -1,8 +1,10 @@
 """Models of four kinds through one contract: they train, evaluate and are kept by the same unchanged code."""
 
+import runpy
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox
@@ -337,3 +339,12 @@ def test_equinox_is_imported_only_when_used(monkeypatch):
     with pytest.raises(InputError, match=r"from_equinox: expected the package equinox \(pip install equinox\)"):
         from_equinox(Equinox)
     assert from_linen(linen.Dense(2)).name == "dense"
+
+
+def test_the_example_trains_all_three(capsys):
+    path = Path(__file__).parents[2] / "examples" / "any_model.py"
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 30
+    runpy.run_path(str(path))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["linen", "nnx", "equinox"]
+    assert all(float(line.split()[-1].rstrip("}")) > 0.85 for line in lines)

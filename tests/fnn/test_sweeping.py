@@ -1,9 +1,11 @@
 """Many trainings as one program: each is what it is alone."""
 
 import os
+import runpy
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -188,3 +190,13 @@ def test_bad_arguments(options, text):
 def test_a_hyperparameter_that_is_no_mere_number(run):
     with pytest.raises(InputError, match="sweep: expected run to use what it is given as numbers only, got: "):
         sweep(run, seeds=1, x=[3, 4])
+
+
+def test_the_example_finds_a_learning_rate(capsys):
+    path = Path(__file__).parents[2] / "examples" / "sweep_digits.py"
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 30
+    with jax.numpy_dtype_promotion("standard"):  # as a user has it
+        rows = runpy.run_path(str(path))["swept"].over_seeds()
+    assert len(capsys.readouterr().out.splitlines()) == len(rows) == 6
+    assert all(row["seeds"] == 8 for row in rows)
+    assert rows[0]["accuracy_mean"] < 0.8 < 0.9 < max(row["accuracy_mean"] for row in rows)
