@@ -29,9 +29,9 @@ class Autodiff:
     def value(self, what: What) -> float | None:
         """The quantity in float64; None where float64 overflows."""
         if what.by is None:
-            found = self._forward_values(what.after)[what.name]
+            found = float(self._forward_values(what.after)[what.name])
         else:
-            found = self._gradient(what.name, what.after)[what.by]
+            found = float(self._gradient(what.name, what.after)[what.by])
         return found if math.isfinite(found) else None
 
     def scale(self, what: What) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 from verify.context import Context, contexts
 from verify.derivation import Derivation
 from verify.diagnose import diagnose
-from verify.example import Example, load
+from verify.example import Example, ExampleError, load
 from verify.formulas import FormulaJudgement
 from verify.hypothesis import Diagnosis
 from verify.judge import Judgement, judge
@@ -59,7 +59,11 @@ def check(example: Example | Path, *, routes: bool = True) -> Checked:
         >>> [str(j.verdict) for j in checked.judgements]
         ['right', 'right', 'right']
     """
-    judged = judge(load(example) if isinstance(example, Path) else example, routes)
+    loaded = load(example) if isinstance(example, Path) else example
+    try:
+        judged = judge(loaded, routes)
+    except ExampleError as error:
+        raise ExampleError(f"{example}: {error}" if isinstance(example, Path) else str(error)) from None
     figures = tuple(j for j in judged.judgements if isinstance(j, Judgement))
     around = contexts(judged.derivation, figures)
     return Checked(

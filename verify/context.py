@@ -17,7 +17,7 @@ from verify.algebra.ball import Undecided
 from verify.derivation import Derivation, Kind, Step
 from verify.example import Claim, Given, What
 from verify.expr import Expr, Var, substitute, variables
-from verify.figures import Interval, Verdict
+from verify.figures import Verdict
 from verify.formula import FormulaError
 from verify.judge import Judgement
 from verify.routes import Balls, quantity
@@ -87,15 +87,10 @@ def _follows(
     if not used:
         return None, ()
     balls, target = Balls(unrolled), What(at(quantity(claim.what), claim.what.after))
-
-    def enclose(bits: int) -> Interval:
-        try:
-            return balls.enclose(target, bits)
-        except Undecided:
-            return claim.printed.interval
-
     try:
-        verdict = figures.judge(claim.printed, enclose)
+        verdict = figures.judge(claim.printed, lambda bits: balls.known(target, bits))
+    except Undecided:
+        return Verdict.UNDECIDED, used
     except ArithmeticError:
         return None, used
     return verdict, used

@@ -8,6 +8,7 @@ examples, and the README for the format.
 
 from __future__ import annotations
 
+import keyword
 import re
 import tomllib
 import unicodedata
@@ -23,7 +24,7 @@ from verify.algebra.normal import Domain
 from verify.claims import Claim, Example, ExampleError, Formula, Given, Learning, Renumber, Symbol, What
 from verify.expr import Call, Expr, Num, Power, Sum, Var, children
 from verify.formula import FormulaError, Value, nearest
-from verify.printed import FormulaClaim
+from verify.printed import NAME, FormulaClaim
 
 __all__ = [
     "Claim",
@@ -44,8 +45,7 @@ MAX_SCALARS = 10_000
 MAX_STEPS = 100_000
 MAX_DEGREE = 2_000
 
-_NAME = r"[A-Za-z_]\w{0,40}"
-_ENTRY = rf"{_NAME}(?:\[\d{{1,4}}(?:,\d{{1,4}})?\])?"
+_ENTRY = rf"{NAME}(?:\[\d{{1,4}}(?:,\d{{1,4}})?\])?"
 _WHAT = re.compile(rf"(?:d(?P<of>{_ENTRY})/d(?P<by>{_ENTRY})|(?P<name>{_ENTRY}))(?:\s+after\s+(?P<after>\d{{1,6}}))?")
 _KEYS = {
     "file": ("id", "title", "source", "note", "given", "symbols", "compute", "learn", "claims", "renumber"),
@@ -66,6 +66,8 @@ def load(path: Path) -> Example:
     """
     try:
         size = path.stat().st_size
+        if not path.is_file() and not path.is_dir():
+            raise ExampleError(f"{path}: a pipe or a device, not a file")
         if size > MAX_BYTES:
             raise ExampleError(f"{path}: {size} bytes; at most {MAX_BYTES} are read")
         return loads(path.read_text(encoding="utf-8"), str(path))
@@ -103,6 +105,8 @@ def loads(text: str, origin: str = "example") -> Example:
         raise ExampleError(f"{origin}: not TOML: {error}") from None
     except RecursionError:
         raise ExampleError(f"{origin}: not TOML: nested too deeply") from None
+    except ValueError:
+        raise ExampleError(f"{origin}: a number that is too long") from None
     return _Reader(origin).example(document)
 
 
@@ -146,7 +150,7 @@ class _Reader:
             formulas=tuple(self.formulas),
             names=self.names,
             learning=learning,
-            claims=tuple(self.distinct(read)),
+            claims=tuple(self.distinct(read, {claim.id for claim in checked})),
             note=self.text(document, "note", "the file", ""),
             symbols=tuple(self.symbols),
             formula_claims=checked,
@@ -173,8 +177,15 @@ class _Reader:
         return value
 
     def new_name(self, name: str, where: str) -> None:
-        if not re.fullmatch(_NAME, name):
+        if not re.fullmatch(NAME, name):
             raise self.fail(where, f"{name!r} is not a name (letters, digits, _)")
+        plain = unicodedata.normalize("NFKC", name)
+        if plain != name:
+            raise self.fail(where, f"{name!r} is read as {plain!r} in formulas; write it so")
+        if keyword.iskeyword(name):
+            raise self.fail(
+                where, f"{name} means something in formulas and cannot be a name; take {name[:3]} or {name}_"
+            )
         if name in self.names:
             raise self.fail(where, f"{name} is defined twice")
         if name in formula.FUNCTIONS:
@@ -186,11 +197,12 @@ class _Reader:
 
     def given_value(self, name: str, value: object) -> Value:
         if isinstance(value, str):
+            text = value.strip().replace(",", ".").replace("−", "-")  # as they are printed, and as figures may be too
             try:
-                exact = formula.number(value)
-            except FormulaError as error:
-                raise self.fail(f"given {name}", str(error)) from None
-            self.given.append(Given(name, exact, value))
+                exact = formula.number(text)
+            except FormulaError:
+                raise self.fail(f"given {name}", f'"{value[:40]}" is not a decimal number') from None
+            self.given.append(Given(name, exact, text))
             self.limit_size()
             return Var(name)
         if isinstance(value, list) and value:
@@ -304,9 +316,18 @@ class _Reader:
             printed=figure,
             expected=self.expected(table, where, tuple(figures.Verdict)),
             note=self.text(table, "note", where, ""),
-            working=self.text(table, "working", where, ""),
+            working=self.working(table, where),
             transcribed=self.flag(table, "transcribed", where),
         )
+
+    def working(self, table: Mapping[str, Any], where: str) -> str:
+        text = self.text(table, "working", where, "")
+        try:
+            if text and not isinstance(formula.parse(text, {}), Expr):
+                raise FormulaError("expected one number, got an array")
+        except FormulaError as error:
+            raise self.fail(where, f"working: {error}") from None
+        return text
 
     def slide(self, table: Mapping[str, Any], where: str) -> str:
         slide = table.get("slide")
@@ -419,8 +440,8 @@ class _Reader:
                 raise self.fail(where, f"{name} is neither given nor computed as a scalar{nearest(name, scalars)}")
         return What(match["name"] or match["of"], match["by"], after)
 
-    def distinct(self, claims: list[Claim]) -> Iterator[Claim]:
-        seen: set[str] = set()
+    def distinct(self, claims: list[Claim], taken: set[str]) -> Iterator[Claim]:
+        seen = set(taken)
         for claim in claims:
             if claim.id in seen:
                 raise self.fail(f"claim {claim.what}", f'id "{claim.id}" stands twice; give one of them an id')

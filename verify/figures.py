@@ -14,7 +14,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 Interval = tuple[Fraction, Fraction]
-Enclose = Callable[[int], Interval]
+Enclose = Callable[[int], Interval | None]
 
 PRECISIONS = (64, 128, 256, 512, 1024, 2048)
 _FIGURE = re.compile(r"([+\-−]?)\s*(\d{0,60})(?:[.,](\d{0,60}))?(?:[eE]([+-]?\d{1,5}))?", re.ASCII)
@@ -84,7 +84,8 @@ def judge(printed: Figure, enclose: Enclose) -> Verdict:
 
     Args:
         printed: the figure.
-        enclose: gives, for a precision in bits, an interval that surely contains the exact value.
+        enclose: gives, for a precision in bits, an interval that surely contains the exact value, or None where that
+            precision says nothing.
 
     Returns:
         The first that holds of right, truncated, padded, last-digit; else wrong; ``undecided`` where even the highest
@@ -98,12 +99,10 @@ def judge(printed: Figure, enclose: Enclose) -> Verdict:
         ['right', 'padded', 'last-digit', 'last-digit', 'last-digit']
     """
     for bits in PRECISIONS:
-        low, high = enclose(bits)
-        verdict = _decide(printed, low, high)
+        interval = enclose(bits)
+        verdict = None if interval is None else _decide(printed, *interval)
         if verdict is not None:
             return verdict
-        if low == high:
-            break
     return Verdict.UNDECIDED
 
 

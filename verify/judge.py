@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from verify import figures
-from verify.algebra.ball import Undecided
+from verify.autodiff import Autodiff
 from verify.derivation import Derivation, build
 from verify.example import Claim, Example, ExampleError
-from verify.figures import Interval, Verdict
+from verify.figures import Verdict
 from verify.formulas import FormulaJudgement, judge_formulas
-from verify.routes import Agreement, Autodiff, Balls, Symbolic, compare
+from verify.routes import Agreement, Balls, Symbolic, compare
 from verify.scalars import Kink
 
 EXACT_DIGITS = 20
@@ -83,16 +83,8 @@ def judge(example: Example, routes: bool = True) -> Judged:
 
 
 def _judge(example: Example, claim: Claim, balls: Balls, others: tuple[Symbolic, Autodiff] | None) -> Judgement:
-    def enclose(bits: int) -> Interval:
-        try:
-            return balls.enclose(claim.what, bits)
-        except Kink:
-            raise
-        except Undecided:
-            return claim.printed.interval  # no information at this precision: every verdict stays possible
-
     try:
-        verdict = figures.judge(claim.printed, enclose)
+        verdict = figures.judge(claim.printed, lambda bits: balls.known(claim.what, bits))
         found = balls.digits(claim.what, EXACT_DIGITS)
     except Kink as kink:
         return Judgement(claim, Verdict.UNDECIDED, None, None, str(kink))

@@ -20,11 +20,12 @@ from verify.formula import FormulaError, Value, nearest
 
 MAX_CLAIMED = 400
 
-_NAME = r"[A-Za-z_]\w{0,40}"
+NAME = r"[^\W\d]\w{0,40}"
+"""A name in a worked-example file: a letter or _, then letters, digits, _."""
 _INDEX = r"(?:\d{1,4}|[a-z])"
-_ENTRY = rf"{_NAME}(?:\[{_INDEX}(?:,{_INDEX})?\])?"
+_ENTRY = rf"{NAME}(?:\[{_INDEX}(?:,{_INDEX})?\])?"
 _SIDE = re.compile(rf"(?:d(?P<of>{_ENTRY})/d(?P<by>{_ENTRY})|(?P<name>{_ENTRY}))(?:\s+after\s+(?P<after>\d{{1,6}}))?")
-_PARTS = re.compile(rf"(?P<base>{_NAME})(?:\[(?P<indices>[^\]]*)\])?")
+_PARTS = re.compile(rf"(?P<base>{NAME})(?:\[(?P<indices>[^\]]*)\])?")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from verify.derivation import Derivation, Kind, derivative_name, inline
 from verify.example import What
 from verify.expr import Call, Expr, Num, Power, Product, Quotient, Sum, Var, children, variables
 from verify.figures import PRECISIONS, Interval, decimal
-from verify.scalars import BALL, EXACT, MAX_SIZE, Irrational, ends, precision
+from verify.scalars import BALL, EXACT, MAX_SIZE, Irrational, Kink, ends, precision
 from verify.tape import Tape
 
 SYMPY_DIGITS = 30
@@ -75,6 +75,19 @@ class Balls:
                 pass
         with precision(bits):
             return ends(self.tape(name).run(BALL, self.state(what.after, bits))[0])
+
+    def known(self, what: What, bits: int) -> Interval | None:
+        """The enclosure, or None where a comparison on the way is undecided at this precision.
+
+        Raises:
+            Kink: where it is undecided at every precision.
+        """
+        try:
+            return self.enclose(what, bits)
+        except Kink:
+            raise
+        except Undecided:
+            return None
 
     def _rational_state(self, after: int) -> Mapping[str, Fraction] | None:
         """The parameters after so many updates, exactly; None where they are irrational, or too long."""

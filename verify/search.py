@@ -9,11 +9,10 @@ from itertools import islice
 import numpy as np
 
 from verify import figures
-from verify.algebra.ball import Undecided
 from verify.context import Context
 from verify.derivation import Derivation
 from verify.example import Claim, What
-from verify.figures import Figure, Interval, Verdict, machine
+from verify.figures import Figure, Verdict, machine
 from verify.hypothesis import EXPLAINING, Diagnosis, Hypothesis
 from verify.judge import Judgement
 from verify.mistakes import all_edits
@@ -152,14 +151,8 @@ def _possible(hypothesis: Hypothesis, claims: Sequence[Claim]) -> list[Claim]:
 
 
 def _reproduces(balls: Balls, what: What, printed: Figure) -> bool:
-    def enclose(bits: int) -> Interval:
-        try:
-            return balls.enclose(what, bits)
-        except Undecided:
-            return printed.interval
-
     try:
-        return figures.judge(printed, enclose) in EXPLAINING
+        return figures.judge(printed, lambda bits: balls.known(what, bits)) in EXPLAINING
     except (ArithmeticError, KeyError, RecursionError):
         return False
 

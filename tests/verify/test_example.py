@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,11 @@ def test_free_indices_stand_for_every_entry() -> None:
         ('[given]\nexp = "1"', "exp is the name of a function"),
         ('[given]\nw = "1"\n[compute]\nw = "2"', "compute w: w is defined twice"),
         ('[compute]\ny = "w + 1"', 'compute y: formula "w + 1": unknown name w'),
+        ("w = " + "1" * 5000, "a number that is too long"),
+        ('[given]\nlambda = "0.1"', "given: lambda means something in formulas and cannot be a name; take lam"),
+        ('[given]\n"x\u00aa" = "1"', "is read as 'xa' in formulas; write it so"),
+        (NEURON + claim(slide=1, what="E", printed="1", working="0,5*2"), "claim 1 (E): working: expected one number"),
+        (NEURON + claim(slide=1, what="E", printed="1", working="a*2"), 'working: formula "a*2": unknown name a'),
         ("[compute]\ny = 3", "compute y: expected a formula as a string, got 3"),
         ('[compute]\ny = "open(1)"', "unknown function open"),
         ('[compute]\ny = "9**9**9**9"', "an exponent must be a whole number"),
@@ -161,3 +168,23 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "long.toml").write_bytes(b"#" * 1_000_001)
     with pytest.raises(ExampleError, match="1000001 bytes; at most 1000000"):
         load(tmp_path / "long.toml")
+
+
+def test_givens_are_read_as_they_are_printed() -> None:
+    given = read('[given]\nw = "0,40"\nb = "\u22120.5"\n"\u03b7" = "2"\n[compute]\ny = "\u03b7*w"').given
+    assert [(g.name, g.text, g.value) for g in given] == [
+        ("w", "0.40", Fraction(2, 5)), ("b", "-0.5", Fraction(-1, 2)), ("\u03b7", "2", Fraction(2))
+    ]  # fmt: skip
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ExampleError, match="pipe: a pipe or a device, not a file"):
+        load(pipe)
+
+
+def test_a_figure_and_a_formula_have_ids_of_their_own() -> None:
+    twice = claim(slide=1, what="a", formula="sigmoid(z)") + claim(slide=1, what="a", printed="0.5")
+    with pytest.raises(ExampleError, match='id "s1-a" stands twice'):
+        read('given = {z = "1"}\ncompute = {a = "sigmoid(z)"}' + twice)

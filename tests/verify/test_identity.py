@@ -256,3 +256,21 @@ def test_screen() -> None:
     target = screen.values(expr("tanh(v)"))
     assert screen.matches(target, expr("2*sigmoid(2*v) - 1"))
     assert not screen.matches(target, expr("2*sigmoid(2*x) - 1"))
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("sqrt(-1 - x**2)", "sqrt(-1 - x**2)"), ("log(-x**2 - 1)", "log(-x**2 - 1)"), ("x", "sqrt(x)*sqrt(x)"),
+     ("x + y", "sqrt(x)*sqrt(x) + y")],
+)  # fmt: skip
+def test_equal_normal_forms_of_what_has_no_value_prove_nothing(left: str, right: str) -> None:
+    found = compare(expr(left), expr(right), SETTING)
+    assert found.answer == Answer.INCONCLUSIVE
+    assert "value" in found.how
+
+
+@pytest.mark.parametrize(
+    ("left", "right"), [("p", "sqrt(p)*sqrt(p)"), ("x**2/x", "x"), ("1/log(p)", "log(p)/log(p)**2")]
+)
+def test_a_single_point_without_value_is_no_objection(left: str, right: str) -> None:
+    assert compare(expr(left), expr(right), SETTING).answer == Answer.PROVED

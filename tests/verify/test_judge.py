@@ -49,3 +49,20 @@ def test_expectations_are_compared_never_used() -> None:
 def test_exact_has_twenty_digits() -> None:
     judgement = one('given = {x = "2"}\ncompute = {y = "sqrt(x)"}', 'what = "y", printed = "1.414"')
     assert judgement.exact == "1.4142135623730950488"
+
+
+@pytest.mark.parametrize(("printed", "verdict"), [("1", "right"), ("0", "last-digit"), ("7", "wrong")])
+def test_what_low_precision_leaves_open_is_not_taken_for_right(printed: str, verdict: str) -> None:
+    """Whether exp(1) is above its first 41 decimals is not decided with 64 bits, nor with 128."""
+    judged = judge(
+        loads(f'''
+        id = "t"
+        title = "t"
+        source = "t"
+        given = {{x = "1"}}
+        compute = {{y = "step(exp(x) - 2.71828182845904523536028747135266249775724)"}}
+        claims = [{{slide = 1, what = "y", printed = "{printed}"}}]
+        '''),
+        routes=False,
+    )
+    assert str(judged.judgements[0].verdict) == verdict

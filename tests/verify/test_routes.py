@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from verify.autodiff import Autodiff
 from verify.derivation import Derivation, build
 from verify.example import Example, ExampleError, What, loads
 from verify.judge import Judgement, judge
-from verify.routes import Autodiff, Balls, Symbolic, compare
+from verify.routes import Balls, Symbolic, compare
 
 
 def spoil(derivation: Derivation, name: str) -> Derivation:
