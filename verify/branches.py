@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from verify.algebra.dual import Dual, DualArray
 from verify.algebra.plain import Unsupported
 from verify.algebra.real import Real
+from verify.choices import Choice, choices
 from verify.interpret import interpret
 from verify.statement import Leaf, Statement
 from verify.trace import Step
@@ -36,13 +37,23 @@ class Sample:
 
 @dataclass
 class _Site:
-    """One comparison (of one shape): in which entries it came out positive, negative, and whether it ever moved."""
+    """One comparison (of one shape): in which entries it came out positive, negative, and whether it ever moved.
+
+    Or one choice: in which entries it came out true, false; it moves by what it is made of.
+    """
 
     step: Step
-    first: Reals
+    first: tuple[Any, Any]
     above: NDArray[np.bool_]
     below: NDArray[np.bool_]
     moves: NDArray[np.bool_]
+
+    def see(self, above: NDArray[np.bool_], below: NDArray[np.bool_]) -> int:
+        """Record outcomes, and return how many were new."""
+        new = int(np.sum(above & ~self.above) + np.sum(below & ~self.below))
+        self.above |= above
+        self.below |= below
+        return new
 
 
 @dataclass
@@ -50,11 +61,18 @@ class Coverage:
     """What the samples have driven.
 
     Attributes:
-        outcomes: how many outcomes (two an entry) input-dependent comparisons have.
-        unseen: how many of them no sample has produced, by source line.
+        choices: the conditions that are to be driven (see :mod:`verify.choices`).
+        sites: the comparisons.
+        chosen: the conditions.
+        integers: the whole numbers that steps were given: (entry, value) pairs, as one number each.
+        varied: the steps of which some differ from sample to sample.
     """
 
+    choices: frozenset[Choice] = frozenset()
     sites: dict[tuple[int, tuple[int, ...]], _Site] = field(default_factory=dict)
+    chosen: dict[Choice, _Site] = field(default_factory=dict)
+    integers: dict[tuple[int, int], NDArray[np.int64]] = field(default_factory=dict)
+    varied: dict[tuple[int, int], Step] = field(default_factory=dict)
 
     def observe(self, step: Step, x: Any, y: Any) -> int:
         """Record the margin x - y, and return how many outcomes were new."""
@@ -62,23 +80,50 @@ class Coverage:
         above, below = margin > 0, margin < 0
         site = self.sites.get((id(step), margin.shape))
         if site is None:
-            self.sites[id(step), margin.shape] = _Site(step, margin, above, below, np.zeros(margin.shape, bool))
+            self.sites[id(step), margin.shape] = _Site(step, (x, y), above, below, np.zeros(margin.shape, bool))
             return 1
-        new = int(np.sum(above & ~site.above) + np.sum(below & ~site.below))
-        site.moves |= (margin != site.first) & ~(np.isnan(margin) | np.isnan(site.first))
-        site.above |= above
-        site.below |= below
+        # the operands, not the margin: x - 1e20 is -1e20 to float64, wherever x is
+        moved = [
+            (now != then) & ~(np.isnan(now) | np.isnan(then)) for now, then in zip((x, y), site.first, strict=True)
+        ]
+        site.moves |= moved[0] | moved[1]
+        return site.see(above, below)
+
+    def choose(self, step: Step, position: int, value: NDArray[np.bool_]) -> int:
+        """Record a condition that a step was given, and return how many of its outcomes were new."""
+        site = self.chosen.get((id(step), position))
+        if site is None:
+            moves = np.ones(value.shape, bool)
+            self.chosen[id(step), position] = _Site(step, (None, None), value.copy(), ~value, moves)
+            return 1
+        return site.see(value, ~value)
+
+    def vary(self, given: dict[tuple[int, int], tuple[Step, list[NDArray[Any]]]]) -> int:
+        """Record the whole numbers that steps were given at a sample, and return how many were new in their entry."""
+        new = 0
+        for key, (step, values) in given.items():
+            codes = np.unique([v.ravel().astype(np.int64) * v.size + np.arange(v.size) for v in values])
+            known = self.integers.setdefault(key, codes)
+            if not np.array_equal(known, codes):  # equal, for all that the inputs do not decide
+                self.integers[key] = np.union1d(known, codes)
+                grown = self.integers[key].size - known.size
+                self.varied[key] = step
+                new += grown
         return new
+
+    def all_sites(self) -> list[_Site]:
+        """Comparisons, and conditions."""
+        return [*self.sites.values(), *self.chosen.values()]
 
     @property
     def outcomes(self) -> int:
-        """All outcomes that input-dependent comparisons could have."""
-        return sum(2 * int(site.moves.sum()) for site in self.sites.values())
+        """All outcomes (two an entry) that input-dependent comparisons and conditions could have."""
+        return sum(2 * int(site.moves.sum()) for site in self.all_sites())
 
     def unseen(self) -> dict[str, int]:
-        """Outcomes that were not produced, by source line (or primitive)."""
+        """How many outcomes no sample has produced, by source line (or primitive)."""
         missing: dict[str, int] = {}
-        for site in self.sites.values():
+        for site in self.all_sites():
             count = int((site.moves & ~site.above).sum() + (site.moves & ~site.below).sum())
             if count:
                 key = site.step.source or site.step.primitive
@@ -157,16 +202,19 @@ def cover(
 
     Only points where the function is finite are taken.
     """
-    coverage, reason = Coverage(), "the function was finite at no point that was tried"
+    coverage, reason = _coverage(statement), "the function was finite at no point that was tried"
     samples: list[Sample] = []
+    variety = 0
     candidates = _candidates(statement, generator, coverage, tries)
     for number, sample in enumerate(candidates):
-        new, finite = _observe(statement, sample, coverage)
+        new, varied, finite = _observe(statement, sample, coverage)
         if not finite:
             continue
-        if new or len(samples) < 2:
+        varied = 0 if variety == most // 2 else varied  # there may be no end of whole numbers
+        if new or varied or len(samples) < 2:
             samples.append(sample)
-        enough = len(samples) >= 2 and number >= 5 and not coverage.unseen()
+        variety += bool(varied and not new)
+        enough = len(samples) >= 2 and number >= 5 and not varied and not coverage.unseen()
         if len(samples) >= most or enough:
             break
     return samples, coverage, "" if samples else reason
@@ -174,10 +222,14 @@ def cover(
 
 def coverage_of(statement: Statement, samples: Sequence[Sample]) -> Coverage:
     """What these samples drive."""
-    coverage = Coverage()
+    coverage = _coverage(statement)
     for sample in samples:
         _observe(statement, sample, coverage)
     return coverage
+
+
+def _coverage(statement: Statement) -> Coverage:
+    return Coverage(choices(statement.forward) | choices(statement.claimed))
 
 
 def _candidates(
@@ -192,27 +244,36 @@ def _candidates(
         if not coverage.unseen():
             return
         moved = _turned(statement, generator, coverage, draw(statement, generator, number))
-        if moved is not None:
-            yield moved
+        yield moved or draw(statement, generator, 6 + number % 2)
 
 
-def _observe(statement: Statement, sample: Sample, coverage: Coverage) -> tuple[int, bool]:
-    """New outcomes at the sample, unless the function is not finite there."""
+def _observe(statement: Statement, sample: Sample, coverage: Coverage) -> tuple[int, int, bool]:
+    """New outcomes and new whole numbers at the sample, unless the function is not finite there."""
     real, new = Real(), 0
     pending: list[tuple[Step, Any, Any]] = []
+    chosen: list[tuple[Step, int, NDArray[np.bool_]]] = []
+    given: dict[tuple[int, int], tuple[Step, list[NDArray[Any]]]] = {}
 
     def observer(step: Step, relation: str, x: Any, y: Any) -> None:
-        if y is not None and relation not in ("eq", "ne"):
+        if relation.startswith("choice "):
+            key = (id(step), int(relation.removeprefix("choice ")))
+            if key in coverage.choices:
+                chosen.append((step, key[1], x))
+            elif isinstance(x, np.ndarray) and x.size and x.dtype != bool:  # nor a random key
+                given.setdefault(key, (step, []))[1].append(x)
+        elif y is not None and relation not in ("eq", "ne"):
             pending.append((step, x, y))
 
     inputs = list(sample.leaves)
     results = interpret(statement.forward, real, inputs, observer)
     if not all(np.all(np.isfinite(y)) for y in results):
-        return 0, False
+        return 0, 0, False
     statement.claim(real, inputs, sample.seeds, observer)
     for step, x, y in pending:
         new += coverage.observe(step, x, y)
-    return new, True
+    for step, position, value in chosen:
+        new += coverage.choose(step, position, value)
+    return new, coverage.vary(given), True
 
 
 def _turned(statement: Statement, generator: np.random.Generator, coverage: Coverage, start: Sample) -> Sample | None:
@@ -223,6 +284,8 @@ def _turned(statement: Statement, generator: np.random.Generator, coverage: Cove
     ]
     turns = [_sparse(generator, leaf) for leaf in statement.seeds]
     steps: list[float] = []
+    # where only conditions on several comparisons are missing, any comparison is worth turning
+    anything = all(bool((~site.moves | (site.above & site.below)).all()) for site in coverage.sites.values())
 
     def observer(step: Step, relation: str, x: Any, y: Any) -> None:
         if y is None or not isinstance(x, DualArray) or not isinstance(y, DualArray):
@@ -232,7 +295,8 @@ def _turned(statement: Statement, generator: np.random.Generator, coverage: Cove
         if site is None or difference.tangent is None:
             return
         margin, slope = np.asarray(difference.primal), np.asarray(difference.tangent)
-        wanted = site.moves & np.where(margin > 0, ~site.below, ~site.above) & (slope != 0)
+        missing = np.where(margin > 0, ~site.below, ~site.above)
+        wanted = site.moves & (missing | anything) & (slope != 0)
         if wanted.any():
             lengths = -margin[wanted] / slope[wanted]
             steps.append(float(lengths[np.argmin(np.abs(lengths))]))
@@ -248,9 +312,10 @@ def _turned(statement: Statement, generator: np.random.Generator, coverage: Cove
     finite = [step for step in steps if np.isfinite(step)]
     if not finite:
         return None
-    length = finite[int(generator.integers(len(finite)))] * (1 + 0.5 * generator.random())
+    beyond = 0.5 * 10.0 ** -int(generator.integers(4))  # how far past the turn: the next may be near
+    length = finite[int(generator.integers(len(finite)))] * (1 + beyond * generator.random())
     moved = [
-        x if i in statement.held else short(x + length * d)
+        x if i in statement.held else short(x + length * d, bits=20)
         for i, (x, d) in enumerate(zip(start.leaves, directions, strict=True))
     ]
     turned = [short(_nonzero(x + length * d)) for x, d in zip(start.seeds, turns, strict=True)]

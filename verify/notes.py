@@ -64,6 +64,16 @@ def kinks(program: Program, coverage: Coverage) -> list[str]:
     return list(found)
 
 
+def sampled(coverage: Coverage) -> list[str]:
+    """One remark for every source line to which whole numbers (argmax, floor, a bin) go that the inputs decide."""
+    lines = dict.fromkeys(step.source or step.primitive for step in coverage.varied.values())
+    return [
+        f"whole numbers computed from the inputs decide at {line}: those that occurred at the points examined were "
+        "looked at, no others"
+        for line in lines
+    ]
+
+
 _NAMED: Mapping[str, str] = {
     "relu": "at 0 there is no derivative; JAX takes 0",
     "relu6": "at 0 and 6 there is no derivative; JAX takes 0",

@@ -82,9 +82,10 @@ class Proof:
         match self.verdict:
             case "PROVED":
                 exponent = math.floor(math.log2(self.error)) + 1 if self.error else -1000
+                where = " in the branches reached" if self.unseen else ""
                 return (
-                    f"{subject} is the derivative (an identity, checked at {self.points} random points of a field; "
-                    f"probability of error < 2^{exponent})"
+                    f"{subject} is the derivative{where} (an identity, checked at {self.points} random points "
+                    f"of a field; probability of error < 2^{exponent})"
                 )
             case "CERTIFIED":
                 return (

@@ -68,3 +68,32 @@ def test_coverage_of_fewer_samples_is_less():
     statement, samples, coverage, _ = covered(jax.nn.relu, X)
     assert sum(coverage_of(statement, samples[:1]).unseen().values()) == 0  # nothing is known to move yet
     assert coverage_of(statement, samples).outcomes == coverage.outcomes
+
+
+def test_a_narrow_band_between_two_comparisons_is_found():
+    _, samples, coverage, _ = covered(lambda x: jnp.where((x > 5) & (x < 5.05), x, 2 * x), X[0])
+    assert coverage.unseen() == {}
+    assert any(5 < float(sample.leaves[0]) < 5.05 for sample in samples)
+
+
+def test_conditions_on_whole_numbers_are_driven():
+    for f in (
+        lambda x: jnp.where(jnp.argmax(x) == 2, x, 2 * x),
+        lambda x: jnp.where(jnp.sum(x > 0) == 3, x, 2 * x),
+        lambda x: x * (jnp.floor(x) == 1.0),
+    ):
+        _, _, coverage, _ = covered(f, X)
+        assert coverage.outcomes > 0
+        assert coverage.unseen() == {}
+
+
+def test_whole_numbers_are_varied():
+    table = jnp.arange(8.0)
+    _, samples, _, _ = covered(lambda x: table[jnp.argmax(x)] * x, jnp.linspace(1, -1, 8))
+    assert len({int(np.argmax(sample.leaves[0])) for sample in samples}) >= 5
+
+
+def test_a_comparison_with_a_huge_number_is_driven():
+    _, samples, coverage, _ = covered(lambda x: jnp.where(x > 1e20, x, 2 * x), X)
+    assert coverage.unseen() == {}
+    assert any((sample.leaves[0] > 1e20).any() for sample in samples)

@@ -142,7 +142,16 @@ def test_a_loop_over_an_undecided_condition_is_unsupported():
 def test_the_observer_sees_comparisons():
     seen = []
     program = trace(lambda x: jnp.where(x > 0.5, x, 0.0) + jnp.abs(x), jnp.ones(2))
-    interpret(program, Real(), [np.array([0.2, 0.9])], lambda step, relation, x, y: seen.append((relation, x - y)))
+    chosen = []
+
+    def observer(step, relation, x, y):
+        if y is None:
+            chosen.append((step.primitive, relation, x.tolist()))
+        else:
+            seen.append((relation, x - y))
+
+    interpret(program, Real(), [np.array([0.2, 0.9])], observer)
+    assert chosen == [("select_n", "choice 0", [False, True])]
     assert [relation for relation, _ in seen] == ["gt", "gt"]
     np.testing.assert_allclose(seen[0][1], [-0.3, 0.4])
 

@@ -339,7 +339,7 @@ def test_a_fractional_power_of_a_negative_number_is_no_number():
 
 
 def test_inputs_at_which_the_field_is_silent_are_enclosed():
-    """A power with a variable exponent is formal for positive numbers only: the branch without it counts all the same."""
+    """A power with a variable exponent is formal for positive numbers only: the other branch counts all the same."""
 
     def forward(x, y):
         return jnp.where(x < 0, x, jnp.abs(x) ** y)
@@ -371,3 +371,22 @@ def test_a_checkpointed_scan():
         return lax.scan(lambda carry, row: (jnp.tanh(carry * row), carry), jnp.ones(2), x)[0]
 
     assert prove_gradient(f, jnp.ones((3, 2))).verdict == "PROVED"
+
+
+def test_what_whole_numbers_decide_is_told():
+    table = jnp.arange(20.0)
+    proof = prove_gradient(lambda x: table[jnp.clip(jnp.floor(x).astype(int), 0, 19)] * x, X)
+    assert proof.verdict == "PROVED"
+    assert "whole numbers computed from the inputs decide" in str(proof)
+
+
+def test_a_proof_says_when_a_branch_was_not_reached():
+    proof = prove_gradient(lambda x: jnp.where(jnp.exp(x) > 0, x, 2 * x), X)
+    assert "is the derivative in the branches reached" in str(proof)
+    assert "not reached" in str(proof)
+
+
+def test_a_rule_wrong_in_a_band_or_for_one_winner_is_found():
+    for wrong in (lambda x: (x > 5) & (x < 5.05), lambda x: jnp.argmax(x) == 2, lambda x: jnp.floor(x) == 3.0):
+        f = with_rule(lambda x: x * 1.0, lambda r, ct, wrong=wrong: (jnp.where(wrong(r[0]), 2 * ct, ct),))
+        assert prove_gradient(f, X).verdict == "WRONG"

@@ -14,7 +14,8 @@ from verify.algebra.plain import Algebra, Rearrangement
 from verify.trace import Program, Step, Type
 
 Observer = Callable[[Step, str, Any, Any], None]
-"""Called with every comparison: the step, the relation or "order", and what is compared (algebra arrays)."""
+"""Called with every comparison: the step, the relation or "order", and what is compared (algebra arrays); and with
+every integer or condition that a step is given: the step, "choice" and the input's position, its value, None."""
 
 
 @dataclass(frozen=True)

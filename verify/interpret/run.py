@@ -86,6 +86,10 @@ def _run(program: Program, algebra: Algebra, inputs: Sequence[Any], observer: Ob
             run_body,
             observer,
         )
+        if observer is not None:
+            for position, (slot, kind) in enumerate(zip(step.inputs, call.in_types, strict=True)):
+                if not kind.floating and slot not in program.constants:
+                    observer(step, f"choice {position}", values[slot], None)
         results = _step(call, [values[slot] for slot in step.inputs])
         for position, (slot, result, kind) in enumerate(zip(step.outputs, results, call.out_types, strict=True)):
             if kind.floating:
