@@ -24,3 +24,36 @@ def test_a_loop_of_ones_own_reaches_the_bits_of_fit():
     )
     assert fitted.history[-1]["loss"] < 0.5 * fitted.history[0]["loss"]
     jax.tree.map(np.testing.assert_array_equal, names["params"], fitted.params)
+
+
+def run(name):
+    path = EXAMPLES / f"{name}.py"
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 30
+    with jax.numpy_dtype_promotion("standard"):
+        return runpy.run_path(str(path))
+
+
+def test_xor_needs_a_hidden_layer(capsys):
+    names = run("xor")
+    assert names["mistakes"]["and"] == 0
+    assert names["mistakes"]["xor"] > 0
+    np.testing.assert_array_equal(names["probabilities"] > 0.9, [False, True, True, False])
+    np.testing.assert_array_equal(names["probabilities"] < 0.1, [True, False, False, True])
+    assert "hidden layer, 1 xor 1: 0.0" in capsys.readouterr().out
+
+
+def test_layers_trained_before_help_where_examples_are_few():
+    names = run("fine_tune")
+    for layer in ("01_dense", "03_dense"):
+        jax.tree.map(np.testing.assert_array_equal, names["tuned"][layer], names["pretrained"][layer])
+    scratch, taken = (np.mean(scores) for scores in names["found"].values())
+    assert taken > scratch + 0.02  # measured: 0.907 and 0.853
+
+
+def test_a_gradient_vanishes_in_sigmoids_only():
+    first = run("vanishing")["first"]
+    assert first["sigmoid"] < 1e-4 < 1e-1 < first["relu"]
+
+
+def test_a_transformer_turns_sequences_around():
+    assert run("transformer")["share"] > 0.95  # measured: 1.0
