@@ -390,3 +390,10 @@ def test_a_rule_wrong_in_a_band_or_for_one_winner_is_found():
     for wrong in (lambda x: (x > 5) & (x < 5.05), lambda x: jnp.argmax(x) == 2, lambda x: jnp.floor(x) == 3.0):
         f = with_rule(lambda x: x * 1.0, lambda r, ct, wrong=wrong: (jnp.where(wrong(r[0]), 2 * ct, ct),))
         assert prove_gradient(f, X).verdict == "WRONG"
+
+
+def test_the_exponential_of_a_logarithm_is_positive():
+    f = with_rule(lambda x: 1000 * x + 1e-3 * jnp.exp(jnp.log(-x)), lambda r, ct: (ct * (1000 + 1e-3),))
+    assert prove_gradient(f, -jnp.ones(3)).verdict == "WRONG"
+    f = with_rule(lambda x: 1000 * x + 1e-3 * jnp.exp(jnp.log(-x)), lambda r, ct: (ct * (1000 - 1e-3),))
+    assert prove_gradient(f, -jnp.ones(3)).verdict == "PROVED"

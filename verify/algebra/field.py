@@ -16,8 +16,8 @@ coefficients of A - B are not all multiples of p (a difference of 10^18 in the p
 would show it).
 
 **Which relations oracles keep.** Only true ones, so that equality stays a proof; enough of them, so that right programs
-are equal. exp(a + b) = exp(a) exp(b), exp(c a) = exp(a)^c for rational c whose denominator divides 60, exp(log y) = y,
-log(a b) = log a + log b, log(exp x) = x; the hyperbolic functions, the sigmoid and softplus by way of exp and log;
+are equal. exp(a + b) = exp(a) exp(b), exp(c a) = exp(a)^c for rational c whose denominator divides 60, exp(log y) =
+|y|, log(a b) = log a + log b, log(exp x) = x; the hyperbolic functions, the sigmoid and softplus by way of exp and log;
 sin^2 + cos^2 = 1, tan = sin/cos; oddness. log means log |x|, which agrees with log wherever that is real.
 
 **Roots.** r = sqrt(v) must satisfy r r = v, and half of all v have no root in the field. Where a program's v flows into
@@ -256,7 +256,9 @@ class Field:
         def exponent() -> Exponent:
             if structured is not None:
                 return self.exponent(structured)
-            return Exponent(np.zeros(x.shape, np.uint64), UNIT, 0, x)
+            # |x|: its sign is the same in the whole cell
+            absolute = self.select(x.sample < 0, [x, -x]) if np.any(x.sample < 0) else x
+            return Exponent(np.zeros(x.shape, np.uint64), UNIT, 0, absolute)
 
         return FieldArray(self, value, sample, degree, x.depth + 1, exponent=exponent)
 

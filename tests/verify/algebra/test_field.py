@@ -194,3 +194,25 @@ def test_seeds_repeat(field):
 def test_unknown_functions_are_unsupported(field, x):
     with pytest.raises(Unsupported):
         field.function("zeta", x)
+
+
+def test_exp_of_a_logarithm_is_positive():
+    """log means log |x|, so that exp(log(-x)) is -x where x is negative: never x."""
+    field = Field(seed=3)
+    x = field.random(np.array([-0.5, -2.0]))
+    y = field.random(np.array([-1.5, 3.0]))
+    assert np.array_equal(field.exp(field.log(-x)).value, (-x).value)
+    product = field.exp(field.log(x * y))
+    assert int(product.value[0]) == int((x * y).value[0])
+    assert int(product.value[1]) == int((-(x * y)).value[1])
+
+
+def test_an_answer_given_before_has_the_degree_it_had_then():
+    field = Field(seed=3)
+    x, y = field.random(np.array(0.5)), field.random(np.array(1.5))
+    first = field.exp(field.log(x) + field.log(y))
+    again = field.exp(field.log(x * y))
+    assert np.array_equal(first.value, again.value)
+    questions = field.ledger.questions
+    field.log(x * y)
+    assert field.ledger.questions > questions
