@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +22,12 @@ LOSSES = [
     sigmoid_binary_cross_entropy,
 ]
 EXTREME = [-3e38, -1e4, -100.0, 0.0, 100.0, 1e4, 3e38]
+
+
+@partial(jax.jit, static_argnums=0)
+def losses_and_slope(loss, outputs, targets):
+    """The loss of each example, and the gradient of their sum; compiled as one, which is quicker than step by step."""
+    return loss(outputs, targets), jax.grad(lambda outputs: loss(outputs, targets).sum())(outputs)
 
 
 def test_squared_errors_by_hand():
@@ -72,8 +80,8 @@ def test_softmax_cross_entropy_for_every_finite_logit():
         (softmax_cross_entropy_with_integer_labels, second),
         (softmax_cross_entropy, jnp.stack([1 - second, second], axis=1).astype(jnp.float32)),
     ):
-        np.testing.assert_allclose(loss(logits, targets), exact, rtol=1e-6, atol=1e-37)
-        slope = jax.grad(lambda z, loss=loss, targets=targets: loss(z, targets).sum())(logits)
+        losses, slope = losses_and_slope(loss, logits, targets)
+        np.testing.assert_allclose(losses, exact, rtol=1e-6, atol=1e-37)
         np.testing.assert_allclose(slope, np.stack([p, -p], axis=1), atol=1e-7)
 
 
@@ -83,11 +91,10 @@ def test_sigmoid_binary_cross_entropy_for_every_finite_logit():
     for target in (0.0, 1.0, 0.3):
         targets = jnp.full(logits.shape, target)
         exact = target * np.logaddexp(0, -double) + (1 - target) * np.logaddexp(0, double)
-        np.testing.assert_allclose(sigmoid_binary_cross_entropy(logits, targets), exact, rtol=1e-6, atol=1e-37)
-        slope = jax.grad(lambda z, t=targets: sigmoid_binary_cross_entropy(z, t)[1:-1].sum())(logits)
+        losses, slope = losses_and_slope(sigmoid_binary_cross_entropy, logits, targets)
+        np.testing.assert_allclose(losses, exact, rtol=1e-6, atol=1e-37)
         with np.errstate(over="ignore"):
-            np.testing.assert_allclose(slope[1:-1], (1 / (1 + np.exp(-double)) - target)[1:-1], atol=1e-7)
-        assert jnp.isfinite(jax.grad(lambda z, t=targets: sigmoid_binary_cross_entropy(z, t).mean())(logits)).all()
+            np.testing.assert_allclose(slope, 1 / (1 + np.exp(-double)) - target, atol=1e-7)
 
 
 def test_a_class_of_target_zero_may_be_ruled_out():
