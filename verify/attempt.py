@@ -33,6 +33,7 @@ class Tally:
         vague: samples at which they are, but luck could not be excluded.
         silent: samples at which no trial said anything (an overflow, a comparison too close to call).
         strange: samples at which the results, as the rules' forward passes give them, are not the function's.
+        tied: samples at which a comparison is too close to call: a kink, perhaps, where there is no derivative.
         error: the sum of the probabilities of ``proved``.
         readings: long literals, and the constants they were read as.
     """
@@ -42,6 +43,7 @@ class Tally:
     vague: list[Sample] = field(default_factory=list)
     silent: list[Sample] = field(default_factory=list)
     strange: list[Sample] = field(default_factory=list)
+    tied: list[Sample] = field(default_factory=list)
     error: float = 0.0
     readings: dict[str, str] = field(default_factory=dict)
 
@@ -69,6 +71,8 @@ class Attempt:
             if witness is not None:
                 return replace(plain, verdict="WRONG", witness=witness), tally
         for sample in tally.silent:  # the field says nothing here, but enclosures may
+            if sample in tally.tied:
+                continue
             enclosed = enclose(self.statement, sample, list(sample.weights), hold_stopped)
             if enclosed is not None and enclosed.apart and enclosed.bound() > _ROUNDING:
                 return self._wrong(plain, sample, hold_stopped), tally
@@ -115,6 +119,7 @@ class Attempt:
             arrays, values = statement.claim_and_results(algebra, leaves, seeds)
             claimed = project(algebra, arrays, weights)
         except Undecided:
+            tally.tied.append(sample)
             return None
         tally.readings.update(algebra.readings)
         if algebra.unlucky or not np.isfinite(truth.sample):
@@ -180,7 +185,10 @@ class Attempt:
         for number in range(3 * _POINTS_TO_CERTIFY):
             if points >= _POINTS_TO_CERTIFY or rounded:
                 break
-            sample = draw(self.statement, self.generator, number)
+            sample, tally = draw(self.statement, self.generator, number), Tally()
+            self._trial(sample, hold_stopped, True, tally)
+            if tally.tied:
+                continue
             enclosed = enclose(self.statement, sample, list(sample.weights), hold_stopped)
             if enclosed is not None and enclosed.apart:
                 return self._wrong(plain, sample, hold_stopped)
