@@ -22,12 +22,14 @@ LABELS = (X[:, 0] > 0).astype(np.int32) + (X[:, 1] > 0).astype(np.int32)
 MODEL = serial(dense(8), relu, dropout(0.2), dense(3))
 
 
-def train(model, key, learning_rate, momentum):
+def train(model, key, learning_rate, momentum, batch_size=6):
     init_key, fit_key = jax.random.split(key)
     params, state = model.init(init_key, X)
     optimizer = optax.sgd(learning_rate, momentum)
     objective = supervised(model, cross_entropy)
-    trained = fit_scan(objective, optimizer, params, state, (X, LABELS), key=fit_key, n_epochs=10, batch_size=6)
+    trained = fit_scan(
+        objective, optimizer, params, state, (X, LABELS), key=fit_key, n_epochs=10, batch_size=batch_size
+    )
     history = trained.history["loss"]
     return {"params": trained.params, "state": trained.state, "loss": history[-1], "history": history}
 
@@ -131,8 +133,10 @@ def test_a_model_of_flax_with_state_sweeps_unchanged():
 
     model = from_linen(Net(), call=lambda net, x, train: net(x, train))
     with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
-        swept = sweep(lambda key, learning_rate: train(model, key, learning_rate, 0.9), seeds=2, learning_rate=[0.1])
-        alone = jax.jit(lambda key: train(model, key, np.float32(0.1), 0.9))(jax.random.key(1))
+        swept = sweep(
+            lambda key, learning_rate: train(model, key, learning_rate, 0.9, None), seeds=2, learning_rate=[0.1]
+        )
+        alone = jax.jit(lambda key: train(model, key, np.float32(0.1), 0.9, None))(jax.random.key(1))
     got = jax.tree.map(lambda leaf: leaf[1], swept.results)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), got, alone)
     assert (swept.results["state"]["batch_stats"]["BatchNorm_0"]["mean"] != 0).all()
