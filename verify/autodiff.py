@@ -37,7 +37,7 @@ class Autodiff:
     def scale(self, what: What) -> float:
         """The size of the largest number on the way, at least 1: rounding errors are in proportion to it."""
         values = [*self._state(what.after).values(), *self._forward_values(what.after).values()]
-        return max(1.0, *(abs(value) for value in values if math.isfinite(value)))
+        return float(max(1.0, *(abs(value) for value in values if math.isfinite(value))))
 
     def _forward_values(self, after: int) -> Mapping[str, float]:
         if after not in self._values:

@@ -19,6 +19,7 @@ from verify.arithmetic import roundings, worked
 from verify.context import Context
 from verify.derivation import Derivation
 from verify.example import Claim
+from verify.expr import Expr, children
 from verify.figures import Verdict
 from verify.hypothesis import Diagnosis, Hypothesis, rebuild, simplest
 from verify.judge import Judgement
@@ -38,10 +39,25 @@ SCHEDULES = ("biases-fixed", "weights-fixed", "layer-fixed")
 LATE = ("wrong-variable", "missing-term", "swapped", "sum-for-product")  # in pairs, after the likelier mistakes
 
 
+MAX_WORK = 1_000_000
+"""Examples for which the catalogue would take longer than this (see :func:`work`) are judged, not diagnosed."""
+
+
+def work(derivation: Derivation) -> int:
+    """What it takes to make every edit of every step: about one for each node, each as long as the step."""
+    return sum(_size(step.expr) ** 2 for step in derivation.steps)
+
+
+def _size(expr: Expr) -> int:
+    return 1 + sum(map(_size, children(expr)))
+
+
 def diagnose(
     derivation: Derivation, judgements: Sequence[Judgement], contexts: Mapping[str, Context]
 ) -> Mapping[str, tuple[Diagnosis, ...]]:
     """Explanations for every figure that is not right, by claim id, simplest first; an empty tuple where none is found.
+
+    None is looked for where that would take too long (:data:`MAX_WORK`).
 
     Args:
         derivation: the right derivation.
@@ -50,9 +66,10 @@ def diagnose(
     """
     search = Search(derivation, judgements, contexts)
     root = Hypothesis(derivation)
-    if any(j.verdict not in (Verdict.RIGHT, Verdict.UNDECIDED) for j in judgements):
+    small = work(derivation) <= MAX_WORK
+    if small and any(j.verdict not in (Verdict.RIGHT, Verdict.UNDECIDED) for j in judgements):
         roundings(search, root)
-    if search.wrong:
+    if small and search.wrong:
         _first_generation(search, root)
         worked(search, _directly)
         _pairs(search, root)

@@ -139,7 +139,7 @@ class _Reader:
         read = [self.claim(claim, i, learning) for i, claim in numbered if (i, claim) not in formulas]
         if read and self.symbols:
             raise self.fail("claims", "a figure needs numbers; put figures and [symbols] into files of their own")
-        if read and any(_unknown(f.expr) for f in self.formulas):
+        if read and any(_calls(f.expr, "phi") for f in self.formulas):
             raise self.fail("claims", "a figure needs numbers; phi has none")
         checked = self.numbered([self.formula_claim(claim, i, learning) for i, claim in formulas])
         return Example(
@@ -243,6 +243,8 @@ class _Reader:
         if not isinstance(line, str):
             raise self.fail(where, f"expected a formula as a string, got {line!r}")
         value = self.parse(line, where)
+        if any(_calls(expr, "dphi") for expr in np.atleast_1d(np.asarray(value, dtype=object)).flat):
+            raise self.fail(where, "dphi stands in printed formulas only; nothing is known of its own derivative")
         if isinstance(value, Expr):
             self.limit_degree(name, value, where)
             self.formulas.append(Formula(name, value, line))
@@ -449,9 +451,9 @@ class _Reader:
             yield claim
 
 
-def _unknown(expr: Expr) -> bool:
-    """Whether the expression calls the unknown function."""
-    return (isinstance(expr, Call) and expr.function in ("phi", "dphi")) or any(map(_unknown, children(expr)))
+def _calls(expr: Expr, function: str) -> bool:
+    called = isinstance(expr, Call) and expr.function == function
+    return called or any(_calls(child, function) for child in children(expr))
 
 
 def _degree(expr: Expr, known: Mapping[str, int]) -> int:

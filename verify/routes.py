@@ -77,16 +77,22 @@ class Balls:
             return ends(self.tape(name).run(BALL, self.state(what.after, bits))[0])
 
     def known(self, what: What, bits: int) -> Interval | None:
-        """The enclosure, or None where a comparison on the way is undecided at this precision.
+        """The enclosure, or None where this precision says nothing: a comparison is undecided, a ball too wide.
 
         Raises:
-            Kink: where it is undecided at every precision.
+            Kink: where a comparison is undecided at every precision.
+            ZeroDivisionError, OverflowError: as :meth:`enclose`, at the highest precision only. At a low one it may be
+                a ball that contains 0, not a number that is 0.
         """
         try:
             return self.enclose(what, bits)
         except Kink:
             raise
         except Undecided:
+            return None
+        except (ZeroDivisionError, OverflowError):
+            if bits == PRECISIONS[-1]:
+                raise
             return None
 
     def _rational_state(self, after: int) -> Mapping[str, Fraction] | None:
@@ -122,12 +128,9 @@ class Balls:
         """
         interval = None
         for bits in PRECISIONS:
-            try:
-                interval = self.enclose(what, bits)
-            except Undecided:
-                continue
-            text = decimal(interval, count)
-            if text is not None:
+            interval = self.known(what, bits)
+            text = None if interval is None else decimal(interval, count)
+            if interval is not None and text is not None:
                 return text, interval
         if interval is not None and max(map(abs, interval)) < Fraction(1, 10 ** (2 * count)):
             return decimal((Fraction(0),) * 2, count) or "", interval

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from verify.autodiff import Autodiff
 from verify.derivation import Kind, build
 from verify.example import Example, What, loads
 from verify.expr import variables
-from verify.routes import Autodiff, Balls, Symbolic, compare
+from verify.routes import Balls, Symbolic, compare
 
 HEAD = 'id = "t"\ntitle = "t"\nsource = "t"\n'
 EXAMPLES = {

@@ -7,6 +7,7 @@ import pytest
 from verify.checking import Checked, check
 from verify.example import loads
 from verify.hypothesis import Diagnosis, ties
+from verify.report.errata import errata
 from verify.routes import Balls
 
 NEURON = """
@@ -129,3 +130,15 @@ def test_a_misread_pixel_is_inferred_from_several_outputs_at_once() -> None:
     assert len(wrong) == 7
     expected = f"x[3,3] = {misread[2][2]}, not {image[2][2]}"
     assert {checked.diagnoses[name][0].detail for name in wrong} == {expected}
+
+
+def test_too_large_an_example_is_judged_and_not_diagnosed() -> None:
+    entries = ", ".join(f'"0.{i}"' for i in range(1, 600))
+    example = loads(
+        f'id = "t"\ntitle = "t"\nsource = "t"\ngiven = {{x = [{entries}], w = [{entries}]}}\n'
+        'compute = {z = "dot(w, x)"}\nclaims = [{slide = 1, what = "z", printed = "1.234"}]'
+    )
+    checked = check(example, routes=False)
+    assert checked.figures[0].verdict == "wrong"
+    assert checked.diagnoses == {"s1-z": ()}
+    assert "too large an example to be explained" in "\n".join(errata([checked]))

@@ -96,6 +96,8 @@ def test_free_indices_stand_for_every_entry() -> None:
         ('[given]\n"x\u00aa" = "1"', "is read as 'xa' in formulas; write it so"),
         (NEURON + claim(slide=1, what="E", printed="1", working="0,5*2"), "claim 1 (E): working: expected one number"),
         (NEURON + claim(slide=1, what="E", printed="1", working="a*2"), 'working: formula "a*2": unknown name a'),
+        (SYMBOLS + '[compute.more]\nv = "1"', "compute more: expected a formula as a string"),
+        ('[symbols]\nx = "real"\n[compute]\ny = "dphi(x)"', "dphi stands in printed formulas only"),
         ("[compute]\ny = 3", "compute y: expected a formula as a string, got 3"),
         ('[compute]\ny = "open(1)"', "unknown function open"),
         ('[compute]\ny = "9**9**9**9"', "an exponent must be a whole number"),

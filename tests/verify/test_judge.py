@@ -66,3 +66,9 @@ def test_what_low_precision_leaves_open_is_not_taken_for_right(printed: str, ver
         routes=False,
     )
     assert str(judged.judgements[0].verdict) == verdict
+
+
+def test_a_wide_ball_is_no_division_by_zero() -> None:
+    """With 64 bits the denominator is a ball that contains 0."""
+    body = 'given = {x = "1"}\ncompute = {y = "1/(exp(x) - 2.718281828459045235360)"}'
+    assert one(body, 'what = "y", printed = "3.48e21"').verdict == "right"

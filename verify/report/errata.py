@@ -8,6 +8,7 @@ from itertools import islice
 
 from verify import figures
 from verify.checking import Checked
+from verify.diagnose import MAX_WORK, work
 from verify.figures import Verdict
 from verify.formulas import FormulaJudgement
 from verify.hypothesis import Diagnosis, ties
@@ -68,7 +69,8 @@ def erratum(checked: Checked, group: Sequence[Judgement]) -> Iterator[str]:
     if diagnoses and diagnoses[0].mistake in ("padded", "truncated"):
         return
     if not diagnoses:
-        yield "      no explanation found among those tried"
+        too_large = work(checked.derivation) > MAX_WORK
+        yield f"      {'too large an example to be explained' if too_large else 'no explanation found among those tried'}"
     yield from explanation(diagnoses, {j.claim.id for j in group})
     for line in _consequences(checked, claim.id):
         yield f"      {line}"
