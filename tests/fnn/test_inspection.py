@@ -54,11 +54,11 @@ def test_norms_are_those_of_backpropagation_by_hand():
 def test_the_gradient_of_deep_sigmoids_shrinks_and_that_of_relu_does_not():
     shares = {}
     for activation in (sigmoid, relu):
-        found = [row for row in rows(mlp([32] * 8, 3, activation=activation)) if row.weight_gradient]
-        assert len(found) == 9
+        found = [row for row in rows(mlp([32] * 6, 3, activation=activation)) if row.weight_gradient]
+        assert len(found) == 7
         shares[activation] = found[0].gradient / found[-2].gradient
-    # Seven layers of slope at most 1/4, and Glorot's weights, which keep lengths: about 4^-7 = 6e-5.
-    assert shares[sigmoid] < 2e-4
+    # Five layers of slope at most 1/4, and Glorot's weights, which keep lengths: about 4^-5 = 1e-3.
+    assert shares[sigmoid] < 3e-3
     assert 0.1 < shares[relu] < 10
 
 

@@ -74,15 +74,15 @@ def test_perceptron_and_adaline_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("model", "n_code", "share"),  # measured after 20 epochs: 0.30 and 0.64 of the spread
-    [(autoencoder((8, 8, 1), 8, n_hidden=(32,)), 8, 0.4), (conv_autoencoder((8, 8, 1), n_channels=(8, 4)), 16, 0.75)],
+    ("model", "n_code", "share"),  # measured after 10 epochs: 0.43 and 0.77 of the spread
+    [(autoencoder((8, 8, 1), 8, n_hidden=(32,)), 8, 0.55), (conv_autoencoder((8, 8, 1), n_channels=(8, 4)), 16, 0.9)],
 )
 def test_autoencoders_give_back_the_digits_better_than_their_mean(model, n_code, share):
     x = load_digits().train.x[:256]
     spread = float(half_squared_error(x, np.broadcast_to(x.mean(axis=0), x.shape)).mean())
     params, state = model.init(jax.random.key(0), x)
     objective = supervised(model, half_squared_error)
-    fitted = fit(objective, optax.adam(1e-2), params, state, (x, x), key=jax.random.key(0), n_epochs=20)
+    fitted = fit(objective, optax.adam(1e-2), params, state, (x, x), key=jax.random.key(0), n_epochs=10)
     assert fitted.history[-1]["loss"] < share * spread
     (name, encoder), _ = model.layers
     assert encoder.apply(fitted.params[name], {}, x)[0].size == n_code * len(x)
