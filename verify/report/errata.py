@@ -69,8 +69,8 @@ def erratum(checked: Checked, group: Sequence[Judgement]) -> Iterator[str]:
     if diagnoses and diagnoses[0].mistake in ("padded", "truncated"):
         return
     if not diagnoses:
-        too_large = work(checked.derivation) > MAX_WORK
-        yield f"      {'too large an example to be explained' if too_large else 'no explanation found among those tried'}"
+        looked = work(checked.derivation) <= MAX_WORK
+        yield "      no explanation found among those tried" if looked else "      too large an example to be explained"
     yield from explanation(diagnoses, {j.claim.id for j in group})
     for line in _consequences(checked, claim.id):
         yield f"      {line}"
