@@ -2,7 +2,8 @@
 
     python -m benchmarks.many_at_once [--runs 64] [--examples 1000] [--epochs 10] [--json]
 
-784-30-10, sigmoid, batches of 10, a seed of its own for each run; numbers of the size of MNIST's, drawn at random.
+784-30-10, sigmoid, batches of 10, a seed of its own for each run; the digits that come with fnn, enlarged to 28 x 28.
+(On labels drawn at random a perturbation of 1e-7 grows to 0.4 in 1000 updates: nothing can be compared there.)
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ import fnn
 
 def measure(runs: int, examples: int, epochs: int) -> dict[str, Any]:
     """Wall-clock seconds of three ways to the same parameters, compilation included, and how far apart they end."""
-    rng = np.random.default_rng(0)
-    data = rng.random((examples, 784), np.float32), rng.integers(0, 10, examples).astype(np.int32)
+    digits = fnn.load_digits().train
+    images = np.kron(digits.x[:examples, ..., 0], np.ones((1, 3, 3), np.float32))
+    data = np.pad(images, ((0, 0), (2, 2), (2, 2))).reshape(-1, 784), digits.y[:examples]
     model = fnn.mlp([30], 10, activation=fnn.sigmoid)
     objective = fnn.supervised(model, fnn.softmax_cross_entropy_with_integer_labels)
     optimizer = optax.sgd(0.5)
