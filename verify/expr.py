@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from typing import Any
 
 from verify.rules import DERIVATIVES
@@ -199,8 +200,6 @@ FUNCTIONS = _Functions()
 PARTIALS: Mapping[str, tuple[Callable[..., Any], ...]] = {
     "step": (lambda v, y, f: f.dstep(v),),  # 0, but at the jump
     "sign": (lambda v, y, f: f.dstep(v),),
-    "max": (lambda a, b, y, f: f.step(a - b), lambda a, b, y, f: f.step(b - a)),
-    "min": (lambda a, b, y, f: f.step(b - a), lambda a, b, y, f: f.step(a - b)),
     "leaky_relu": (
         lambda v, alpha, y, f: f.step(v) + alpha * f.step(-v),
         lambda v, alpha, y, f: v * f.step(-v),
@@ -340,6 +339,8 @@ def partial(expr: Expr, name: str, value: Expr | None = None) -> Expr:
             return (over * denominator - numerator * under) / denominator**2
         case Power(base, exponent):
             return lift(exponent) * base ** (exponent - 1) * partial(base, name)
+        case Call("max" | "min" as function):
+            return _slope_of_extreme(function, _extreme_of(expr, function), name)
         case Call(function, args):
             inner = tuple(partial(arg, name) for arg in args)
             if all(part == ZERO for part in inner):
@@ -351,6 +352,24 @@ def partial(expr: Expr, name: str, value: Expr | None = None) -> Expr:
                 outer = [DERIVATIVES[function](args[0], result, FUNCTIONS)]
             return total(tuple(lift(o) * i for o, i in zip(outer, inner, strict=True)))
     raise TypeError(f"partial: not an expression: {expr!r}")
+
+
+def _extreme_of(expr: Expr, function: str) -> tuple[Expr, ...]:
+    """Everything that max(max(a, b), c) is the largest of."""
+    if isinstance(expr, Call) and expr.function == function:
+        return tuple(entry for arg in expr.args for entry in _extreme_of(arg, function))
+    return (expr,)
+
+
+def _slope_of_extreme(function: str, entries: tuple[Expr, ...], name: str) -> Expr:
+    """Each entry's own slope where it is beyond all others. (That two of the others are equal is no matter.)"""
+    terms = []
+    for i, entry in enumerate(entries):
+        slope = partial(entry, name)
+        if slope != ZERO:
+            rest = reduce(lambda a, b: call(function, a, b), (*entries[:i], *entries[i + 1 :]))
+            terms.append(FUNCTIONS.step(entry - rest if function == "max" else rest - entry) * slope)
+    return total(tuple(terms))
 
 
 def show(expr: Expr, values: Mapping[str, str] | None = None) -> str:

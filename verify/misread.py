@@ -68,6 +68,8 @@ def _candidates(derivation: Derivation, claim: Claim, roots: Sequence[Claim]) ->
         places = len(given.text.partition(".")[2])
         for digits in range(places + 2) if abs(root) <= 1e4 else ():
             text = f"{root:.{digits}f}"
+            if Fraction(text) == 0:
+                text = text.lstrip("-")
             # (Minus the rate is no misread rate: the ascent says it better.)
             if Fraction(text) == given.value or (given.name == "rate" and Fraction(text) == -given.value):
                 continue

@@ -26,6 +26,7 @@ from verify.slips import (
     drop_terms,
     fix_parameters,
     flip_signs,
+    forget_term,
     in_each_step,
     indices,
     is_shifted,
@@ -92,16 +93,31 @@ def _kept_path(original: Expr, edited: Expr) -> int | None:
 def sequential(derivation: Derivation) -> Derivation | None:
     """The update of a layer made before the error is propagated through it: the new weights carry it back.
 
-    None where no backward step uses a learned parameter.
+    Only where the new weight does not itself wait for that error. None where no backward step uses a learned parameter
+    of which that holds.
     """
-    new = {p: Var(name) for p, name in derivation.carried.items()}
+    uses = {step.name: set(variables(step.expr)) for step in derivation.steps}
+
+    def waits(name: str, other: str) -> bool:
+        """Whether ``name`` is computed from ``other``."""
+        seen, waiting = {name}, [name]
+        while waiting:
+            fresh = uses.get(waiting.pop(), set()) - seen
+            seen |= fresh
+            waiting.extend(fresh)
+        return other in seen
+
     steps: list[Step] = []
-    changed = False
     for step in derivation.steps:
-        expr = substitute(step.expr, new) if step.kind == Kind.BACKWARD else step.expr
-        changed |= expr != step.expr
-        steps.append(replace(step, expr=expr))
-    return derivation.with_steps(in_order(steps)) if changed else None
+        new: dict[str, Expr] = {}
+        for name in sorted(uses[step.name] & derivation.carried.keys()) if step.kind == Kind.BACKWARD else ():
+            if not waits(derivation.carried[name], step.name):
+                new[name] = Var(derivation.carried[name])
+                uses[step.name].add(derivation.carried[name])
+        steps.append(replace(step, expr=substitute(step.expr, new)))
+    if all(step.expr == old.expr for step, old in zip(steps, derivation.steps, strict=True)):
+        return None
+    return derivation.with_steps(in_order(steps))
 
 
 def in_order(steps: Iterable[Step]) -> Iterator[Step]:
@@ -140,6 +156,7 @@ CATALOGUE: tuple[Mistake, ...] = (
         "a term inside a factor is left out",
         in_each_step("missing-term", drop_terms, [Kind.FORWARD, Kind.BACKWARD], nested_only=True),
     ),
+    Mistake("missing-term", "a term of the update rule (a decay, a momentum) is left out", forget_term),
     Mistake(
         "product-for-sum",
         "terms are multiplied where they are to be added",

@@ -156,6 +156,15 @@ def in_step(mistake: str, step: Step, expr: Expr, label: str) -> Edit:
     return Edit(mistake, f"{step.name} = {expr}, not {step.expr}", {step.name: expr}, label=label)
 
 
+def forget_term(derivation: Derivation) -> Iterator[Edit]:
+    """A term of an update left out, where it has more than the parameter and its gradient."""
+    for edit in in_each_step("missing-term", drop_terms, [Kind.UPDATE])(derivation):
+        ((name, _),) = edit.steps.items()
+        expr = derivation.by_name[name].expr
+        if not (edit.label.startswith(" ") and isinstance(expr, Sum) and len(expr.terms) == 2):
+            yield edit
+
+
 def negate_steps(derivation: Derivation) -> Iterator[Edit]:
     for step in derivation.of_kind(Kind.BACKWARD):
         yield in_step("sign", step, -step.expr, "negate")

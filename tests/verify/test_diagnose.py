@@ -142,3 +142,42 @@ def test_too_large_an_example_is_judged_and_not_diagnosed() -> None:
     assert checked.figures[0].verdict == "wrong"
     assert checked.diagnoses == {"s1-z": ()}
     assert "too large an example to be explained" in "\n".join(errata([checked]))
+
+
+def errors(given: str, compute: str, learn: str, *claims: tuple[str, str]) -> list[list[str]]:
+    """The best explanations of each claim."""
+    listed = ", ".join(f'{{slide = {i}, what = "{what}", printed = "{text}"}}' for i, (what, text) in enumerate(claims))
+    checked = check(
+        loads(
+            f'id = "t"\ntitle = "t"\nsource = "t"\ngiven = {{{given}}}\ncompute = {{{compute}}}\n'
+            f"learn = {{{learn}}}\nclaims = [{listed}]"
+        ),
+        routes=False,
+    )
+    found = [ties(checked.diagnoses[j.claim.id]) for j in checked.figures]
+    return [[f"{d.mistake}: {d.detail}" for d in best] for best in found]
+
+
+def test_a_loss_in_one_line_whose_own_gradients_use_the_weights() -> None:
+    """Updated weights in their own gradients would go in a circle; of two, one may carry the other."""
+    (best,) = errors(
+        'w = "2", v = "3", y = "1"',
+        'E = "1/2*(w*v - y)**2"',
+        'loss = "E", rate = "0.01", parameters = ["w", "v"]',
+        ("w after 1", "2.15"),
+    )
+    assert "ascent: the update adds the gradient instead of subtracting it" in best
+
+
+@pytest.mark.parametrize(
+    ("rule", "printed", "edit"),
+    [
+        ("w - rate*(g + lam*w)", "1.3", "w' = w - rate*dE/dw, not w - rate*(dE/dw + lam*w)"),
+        ("w - rate*g - lam*w", "1.3", "w' = w - rate*dE/dw, not w - rate*dE/dw - lam*w"),
+    ],
+)
+def test_a_forgotten_decay(rule: str, printed: str, edit: str) -> None:
+    learn = f'loss = "E", rate = "0.1", parameters = ["w"], rule = "{rule}"'
+    (best,) = errors('w = "1.5", lam = "0.37", y = "0.5"', 'E = "(w - y)**2"', learn, ("w after 1", printed))
+    assert f"missing-term: {edit}" in best
+    assert not any("-0," in text for text in best)

@@ -123,3 +123,12 @@ def test_a_closed_form_that_would_double_with_each_step_is_not_written_out() -> 
     assert found.verdict == "right"
     assert found.agreement is not None
     assert found.agreement.sympy is None
+
+
+def test_two_that_lose_equally_leave_the_largest_its_slope() -> None:
+    """Max pooling over relu: two zeros beside the largest are no corner; two largest are one."""
+    pool = 'a = "relu(x)", m = "max(a)"'
+    assert figure('x = ["-1", "2", "0", "-3"]', pool, "dm/dx[2]", "1").verdict == "right"
+    assert figure('x = ["-1", "2", "0", "-3"]', pool, "dm/dx[1]", "0").verdict == "right"
+    assert figure('x = ["-1", "2", "2", "-3"]', pool, "dm/dx[2]", "1").verdict == "undecided"
+    assert figure('x = ["2", "1", "1"]', 'm = "min(x[1], 3, max(x[2], x[3]))"', "dm/dx[1]", "0").verdict == "right"
