@@ -30,8 +30,9 @@ def export(
     """Writes ``x -> y`` of a trained model, the parameters included, as a StableHLO artefact, replacing what was there.
 
     The model is not in training; the number of examples stays open. To run it:
-    ``jax.export.deserialize(bytearray(file.read())).call(x)``, as examples/run_exported.py does. JAX keeps such files
-    readable for six months of its releases. Writing and reading need the package flatbuffers; neither unpickles.
+    ``jax.export.deserialize(bytearray(file.read())).call(x)``, as examples/run_exported.py does. JAX promises to
+    read such files for six months of newer releases, and hardly in older ones: one written by 0.10.2 runs in 0.12, the
+    reverse fails. Writing and reading need the package flatbuffers; neither unpickles.
 
     Args:
         path: the file; its folder is made.
