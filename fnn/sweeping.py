@@ -94,8 +94,8 @@ def sweep(
     Each run gives the numbers of ``jax.jit(run)(jax.random.key(seed), **values)`` up to the rounding of float32: the
     order in which a product is added up depends on how many are computed together. In the tests, which train a network
     with dropout for 60 steps, each result is within 1e-6 + 1e-5 of its size; 64 networks 784-30-10 were within 2.3e-6
-    after 1000 steps on digits (benchmarks/many_at_once.py). Where training is unstable, rounding grows without bound, as
-    it does between two kinds of processors.
+    after 1000 steps on digits (benchmarks/many_at_once.py). Where training is unstable, rounding grows without bound,
+    as it does between two kinds of processors.
 
     Args:
         run: ``(key, **values) -> results``, a pure function of numbers that JAX can trace, such as one that ends in
