@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from verify.algebra.dual import Dual, DualArray
 from verify.algebra.plain import Unsupported
 from verify.algebra.real import Real
-from verify.choices import Choice, choices
+from verify.choices import Choice, Study, choices
 from verify.interpret import interpret
 from verify.statement import Leaf, Statement
 from verify.trace import Step
@@ -47,9 +47,11 @@ class _Site:
     above: NDArray[np.bool_]
     below: NDArray[np.bool_]
     moves: NDArray[np.bool_]
+    met: int = 1
 
     def see(self, above: NDArray[np.bool_], below: NDArray[np.bool_]) -> int:
         """Record outcomes, and return how many were new."""
+        self.met += 1
         new = int(np.sum(above & ~self.above) + np.sum(below & ~self.below))
         self.above |= above
         self.below |= below
@@ -61,14 +63,14 @@ class Coverage:
     """What the samples have driven.
 
     Attributes:
-        choices: the conditions that are to be driven (see :mod:`verify.choices`).
+        study: the conditions that are to be driven, and what moves (see :mod:`verify.choices`).
         sites: the comparisons.
         chosen: the conditions.
         integers: the whole numbers that steps were given: (entry, value) pairs, as one number each.
         varied: the steps of which some differ from sample to sample.
     """
 
-    choices: frozenset[Choice] = frozenset()
+    study: Study = field(default_factory=Study)
     sites: dict[tuple[int, tuple[int, ...]], _Site] = field(default_factory=dict)
     chosen: dict[Choice, _Site] = field(default_factory=dict)
     integers: dict[tuple[int, int], NDArray[np.int64]] = field(default_factory=dict)
@@ -80,13 +82,15 @@ class Coverage:
         above, below = margin > 0, margin < 0
         site = self.sites.get((id(step), margin.shape))
         if site is None:
-            self.sites[id(step), margin.shape] = _Site(step, (x, y), above, below, np.zeros(margin.shape, bool))
+            # met once, in a branch perhaps, nothing is seen to move: then what it is made of counts
+            moves = np.full(margin.shape, id(step) in self.study.moving)
+            self.sites[id(step), margin.shape] = _Site(step, (x, y), above, below, moves)
             return 1
         # the operands, not the margin: x - 1e20 is -1e20 to float64, wherever x is
         moved = [
             (now != then) & ~(np.isnan(now) | np.isnan(then)) for now, then in zip((x, y), site.first, strict=True)
         ]
-        site.moves |= moved[0] | moved[1]
+        site.moves = moved[0] | moved[1] | (site.moves if site.met > 1 else np.zeros(margin.shape, bool))
         return site.see(above, below)
 
     def choose(self, step: Step, position: int, value: NDArray[np.bool_]) -> int:
@@ -257,7 +261,7 @@ def _observe(statement: Statement, sample: Sample, coverage: Coverage) -> tuple[
     def observer(step: Step, relation: str, x: Any, y: Any) -> None:
         if relation.startswith("choice "):
             key = (id(step), int(relation.removeprefix("choice ")))
-            if key in coverage.choices:
+            if key in coverage.study.conditions:
                 chosen.append((step, key[1], x))
             elif isinstance(x, np.ndarray) and x.size and x.dtype != bool:  # nor a random key
                 given.setdefault(key, (step, []))[1].append(x)

@@ -9,6 +9,7 @@ be claimed about them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import jax.numpy as jnp
 
@@ -23,33 +24,128 @@ _NONE, _DISCRETE, _COMPARED, _NULL, _CONTINUOUS = range(5)
 
 _INTEGRAL = frozenset(["floor", "ceil", "round", "sign", "argmax", "argmin", "is_finite"])
 _COMPARISONS = frozenset(["lt", "le", "gt", "ge"])
+_PRODUCTS = frozenset(["mul", "min", "max", "dot_general"])
 _EQUALITIES = frozenset(["eq", "ne", "eq_to"])
 
 
-def choices(program: Program) -> frozenset[Choice]:
-    """The conditions that depend on the program's inputs and are given to a step that makes numbers.
+@dataclass(frozen=True)
+class Study:
+    """What decides the numbers of a program.
 
-    Left out are a comparison by itself, which is driven as such, and conditions inside loops and branches: what those
-    depend on changes from one iteration to the next.
+    Attributes:
+        conditions: those that are given to a step that makes numbers, loops and branches included; not a comparison by
+            itself, which is driven as such. In a loop, a condition is one, whichever iteration it is met in.
+        moving: the ids of the steps that are given real numbers that the inputs decide.
+        products: where masks that have become real numbers are multiplied: such conditions are not driven.
+    """
+
+    conditions: frozenset[Choice] = frozenset()
+    moving: frozenset[int] = frozenset()
+    products: tuple[str, ...] = ()
+
+    def __or__(self, other: Study) -> Study:
+        products = tuple(dict.fromkeys((*self.products, *other.products)))
+        return Study(self.conditions | other.conditions, self.moving | other.moving, products)
+
+
+def choices(program: Program) -> Study:
+    """The conditions that depend on the program's inputs and are given to a step that makes numbers.
 
     Example:
         >>> from verify.trace import trace
-        >>> len(choices(trace(lambda x: jnp.where((x > 1) & (x < 2), x, 0), 1.0)))
+        >>> len(choices(trace(lambda x: jnp.where((x > 1) & (x < 2), x, 0), 1.0)).conditions)
         1
-        >>> len(choices(trace(lambda x: jnp.where(x == 1, x, 0), 1.0)))
+        >>> len(choices(trace(lambda x: jnp.where(x == 1, x, 0), 1.0)).conditions)
         0
     """
-    made = dict.fromkeys(program.constants, _NONE) | dict.fromkeys(program.inputs, _CONTINUOUS)
-    found: set[Choice] = set()
+    return _study(program, [_CONTINUOUS] * len(program.inputs))[1]
+
+
+def _study(program: Program, given: Sequence[int]) -> tuple[list[int], Study]:
+    """What the outputs are made of, and what decides inside, the inputs being made of ``given``."""
+    made = dict.fromkeys(program.constants, _NONE) | dict(zip(program.inputs, given, strict=True))
+    found = Study()
     for step in program.steps:
         kinds = [made[slot] for slot in step.inputs]
-        found.update(
-            (id(step), position)
-            for position, (slot, kind) in enumerate(zip(step.inputs, kinds, strict=True))
-            if kind == _DISCRETE and _condition(program, slot) and _decides(program, step)
+        found |= Study(
+            frozenset(
+                (id(step), position)
+                for position, (slot, kind) in enumerate(zip(step.inputs, kinds, strict=True))
+                if kind == _DISCRETE and _condition(program, slot) and _decides(program, step)
+            ),
+            frozenset([id(step)] if _CONTINUOUS in kinds else []),
+            (step.source or step.primitive,) if _multiplies_masks(program, step, kinds) else (),
         )
-        made.update(dict.fromkeys(step.outputs, _kind(program, step, kinds)))
-    return frozenset(found)
+        if step.bodies:
+            outputs, inner = _BODIES[step.primitive](step, kinds)
+            found |= inner
+            made.update(zip(step.outputs, outputs, strict=True))
+        else:
+            made.update(dict.fromkeys(step.outputs, _kind(program, step, kinds)))
+    return [made[slot] for slot in program.outputs], found
+
+
+def _join(x: int, y: int) -> int:
+    """What a value is made of that is now x, now y."""
+    if x == y:
+        return x
+    if _CONTINUOUS in (x, y):
+        return _CONTINUOUS
+    return _NULL if {x, y} == {_NONE, _NULL} else _DISCRETE
+
+
+def _cond(step: Step, kinds: Sequence[int]) -> tuple[list[int], Study]:
+    studies = [_study(body, kinds[1:]) for body in step.bodies]
+    made, found = studies[0]
+    for outputs, inner in studies[1:]:
+        made, found = [_join(x, y) for x, y in zip(made, outputs, strict=True)], found | inner
+    return [_decided(kind, kinds[0]) for kind in made], found
+
+
+def _decided(kind: int, by: int) -> int:
+    """What a value is made of that is one thing or another, as a condition made of ``by`` has it."""
+    if by == _NONE or kind == _CONTINUOUS:
+        return kind
+    return kind if by == _NULL and kind != _NONE else _join(by, kind) if by == _NULL else _DISCRETE
+
+
+def _scan(step: Step, kinds: Sequence[int]) -> tuple[list[int], Study]:
+    (body,) = step.bodies
+    first = step.params["num_consts"]
+    last = first + step.params["num_carry"]
+    carry = list(kinds[first:last])
+    while True:
+        outputs, found = _study(body, [*kinds[:first], *carry, *kinds[last:]])
+        grown = [_join(x, y) for x, y in zip(carry, outputs, strict=False)]
+        if grown == carry:
+            return [*carry, *outputs[len(carry) :]], found
+        carry = grown
+
+
+def _while(step: Step, kinds: Sequence[int]) -> tuple[list[int], Study]:
+    condition, body = step.bodies
+    first = step.params["cond_nconsts"]
+    last = first + step.params["body_nconsts"]
+    carry = list(kinds[last:])
+    while True:
+        (by,), seen = _study(condition, [*kinds[:first], *carry])
+        outputs, found = _study(body, [*kinds[first:last], *carry])
+        grown = [_join(x, _decided(y, by)) for x, y in zip(carry, outputs, strict=True)]
+        if grown == carry:
+            return carry, seen | found
+        carry = grown
+
+
+_BODIES = {"cond": _cond, "scan": _scan, "while": _while}
+
+
+def _multiplies_masks(program: Program, step: Step, kinds: Sequence[int]) -> bool:
+    masks = {
+        slot
+        for slot, kind in zip(step.inputs, kinds, strict=True)
+        if kind in (_DISCRETE, _COMPARED) and program.types[slot].floating
+    }
+    return step.primitive in _PRODUCTS and len(masks) > 1
 
 
 def _decides(program: Program, step: Step) -> bool:

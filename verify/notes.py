@@ -74,6 +74,14 @@ def sampled(coverage: Coverage) -> list[str]:
     ]
 
 
+def undriven(coverage: Coverage) -> list[str]:
+    """One remark for every source line at which conditions are joined in a way that is not driven."""
+    return [
+        f"masks are multiplied at {line}: the conditions behind them are not driven jointly"
+        for line in coverage.study.products
+    ]
+
+
 _NAMED: Mapping[str, str] = {
     "relu": "at 0 there is no derivative; JAX takes 0",
     "relu6": "at 0 and 6 there is no derivative; JAX takes 0",

@@ -38,6 +38,7 @@ class Proof:
         leaves: what was differentiated with respect to.
         held: what kept the value given.
         outcomes, unseen: how many outcomes comparisons can have, and how many were not reached, by source line.
+        undriven: where conditions are joined in a way that no sample was made for.
         notes: kinks and their conventions, stopped gradients, literals that round a known constant.
     """
 
@@ -53,6 +54,7 @@ class Proof:
     held: Sequence[str] = ()
     outcomes: int = 0
     unseen: dict[str, int] = field(default_factory=dict)
+    undriven: Sequence[str] = ()
     notes: Sequence[str] = ()
 
     @property
@@ -75,14 +77,14 @@ class Proof:
             missed = sum(self.unseen.values())
             lines.append(f"  branches: {self.outcomes - missed} of {self.outcomes} outcomes of comparisons were driven")
             lines += [f"    not reached: {count} at {where}" for where, count in list(self.unseen.items())[:4]]
-        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  note: {note}" for note in (*self.undriven, *self.notes)]
         return "\n".join(lines)
 
     def _headline(self, subject: str) -> str:
         match self.verdict:
             case "PROVED":
                 exponent = math.floor(math.log2(self.error)) + 1 if self.error else -1000
-                where = " in the branches reached" if self.unseen else ""
+                where = " in the branches reached" if self.unseen or self.undriven else ""
                 return (
                     f"{subject} is the derivative{where} (an identity, checked at {self.points} random points "
                     f"of a field; probability of error < 2^{exponent})"

@@ -26,7 +26,7 @@ import numpy as np
 from verify.attempt import Attempt
 from verify.branches import cover, coverage_of
 from verify.interpret import UnsupportedStep
-from verify.notes import kinks, quantises, sampled, stopped
+from verify.notes import kinks, quantises, sampled, stopped, undriven
 from verify.proof import Proof
 from verify.statement import Kind, Statement, state
 
@@ -148,7 +148,8 @@ def _decide(statement: Statement, plain: Proof, generator: np.random.Generator) 
     samples, coverage, reason = cover(statement, generator, most=4 if large else 10, tries=8 if large else 24)
     if not samples:
         return replace(plain, reason=reason)
-    plain = replace(plain, notes=[*sampled(coverage), *kinks(statement.forward, coverage)])
+    notes = [*sampled(coverage), *kinks(statement.forward, coverage)]
+    plain = replace(plain, undriven=undriven(coverage), notes=notes)
     attempt = Attempt(statement, generator, samples)
     proof, tally = attempt.run(plain, hold_stopped=True)
     stops = stopped(statement.forward)

@@ -66,7 +66,7 @@ def test_samples_are_short_and_exact_in_float32():
 
 def test_coverage_of_fewer_samples_is_less():
     statement, samples, coverage, _ = covered(jax.nn.relu, X)
-    assert sum(coverage_of(statement, samples[:1]).unseen().values()) == 0  # nothing is known to move yet
+    assert sum(coverage_of(statement, samples[:1]).unseen().values()) > 0  # met once: what it is made of counts
     assert coverage_of(statement, samples).outcomes == coverage.outcomes
 
 

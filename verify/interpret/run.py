@@ -66,7 +66,7 @@ def _run(program: Program, algebra: Algebra, inputs: Sequence[Any], observer: Ob
     for slot, value in program.constants.items():
         if program.types[slot].floating:
             values[slot] = algebra.constant(value)
-            if (number := _uniform(value)) is not None:
+            if (number := _uniform(algebra, value)) is not None:
                 known[slot] = number
         else:
             values[slot] = value
@@ -143,11 +143,13 @@ def _recalled(algebra: Any, value: Any) -> Any:
     return value if recall is None else recall(value)
 
 
-def _uniform(value: Any) -> Fraction | None:
+def _uniform(algebra: Any, value: Any) -> Fraction | None:
     array = np.asarray(value)
     if array.size == 0 or not np.all(np.isfinite(array)) or not (array.ravel() == array.ravel()[0]).all():
         return None
     reading = literals.read(array.ravel()[0])
+    if reading.rounded and not getattr(getattr(algebra, "base", algebra), "recognise", True):
+        return Fraction(literals.shortest(array.ravel()[0]))
     return None if reading.constant else reading.factor
 
 
