@@ -45,9 +45,8 @@ def main() -> None:
         print(json.dumps(rows, indent=1))
     else:
         for row in rows:
-            print(
-                f"{row['updates']} updates at {row['bits']} bits: {row['seconds']:.2f} s, radius {row['widest_radius']:.1e}"
-            )
+            took, radius = f"{row['seconds']:.2f} s", f"{row['widest_radius']:.1e}"
+            print(f"{row['updates']} updates at {row['bits']} bits: {took}, radius {radius}")
 
 
 if __name__ == "__main__":

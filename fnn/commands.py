@@ -20,8 +20,7 @@ from fnn.data.batching import check_finite
 from fnn.data.dataset import Dataset, to_inputs
 from fnn.data.idx import read_idx
 from fnn.errors import CheckpointError, DataError, InputError
-from fnn.evaluation import evaluate as evaluate_model
-from fnn.evaluation import predict as predict_outputs
+from fnn.evaluation import evaluate as evaluate_model, predict as predict_outputs
 from fnn.losses import accuracy, softmax_cross_entropy_with_integer_labels
 from fnn.objectives import supervised
 from fnn.progress import Progress, print_summary, print_table

@@ -58,7 +58,7 @@ def test_the_console_scripts_are_declared(unpacked: Path) -> None:
 
 @pytest.mark.parametrize("package", ["fnn", "verify"])
 def test_help_answers_without_jax(package: str, tmp_path: Path) -> None:
-    code = f"import sys, runpy; sys.argv = ['{package}', '--help']; sys.modules['jax'] = None; runpy.run_module('{package}')"
+    code = f"import sys, runpy; sys.argv = ['x', '--help']; sys.modules['jax'] = None; runpy.run_module('{package}')"
     done = run(ROOT, tmp_path, "-c", code)
     assert done.returncode == 0, done.stderr
     assert "usage:" in done.stdout

@@ -6,8 +6,19 @@ import numpy as np
 import optax
 import pytest
 
-from fnn import DataError, InputError, accuracy, dense, dropout, fit, fit_scan, mean_squared_error, serial, supervised
-from fnn import softmax_cross_entropy_with_integer_labels as cross_entropy
+from fnn import (
+    DataError,
+    InputError,
+    accuracy,
+    dense,
+    dropout,
+    fit,
+    fit_scan,
+    mean_squared_error,
+    serial,
+    softmax_cross_entropy_with_integer_labels as cross_entropy,
+    supervised,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(11, 3)).astype(np.float32)

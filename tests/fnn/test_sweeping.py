@@ -14,8 +14,18 @@ import optax
 import pytest
 from flax import linen
 
-from fnn import InputError, dense, dropout, fit_scan, from_linen, relu, serial, supervised, sweep
-from fnn import softmax_cross_entropy_with_integer_labels as cross_entropy
+from fnn import (
+    InputError,
+    dense,
+    dropout,
+    fit_scan,
+    from_linen,
+    relu,
+    serial,
+    softmax_cross_entropy_with_integer_labels as cross_entropy,
+    supervised,
+    sweep,
+)
 
 X = np.random.default_rng(0).normal(size=(32, 3)).astype(np.float32)
 LABELS = (X[:, 0] > 0).astype(np.int32) + (X[:, 1] > 0).astype(np.int32)
