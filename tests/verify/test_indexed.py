@@ -65,10 +65,7 @@ from verify.indexed import (
 )
 from verify.indexed.exact import Dual, Inexact, LogOf, apply_function
 from verify.indexed.instances import World
-from verify.indexed.softmax import CROSS_ENTROPY, LABELS, ONE_LABEL, SCORES, SOFTMAX
-from verify.indexed.softmax import I as SI
-from verify.indexed.softmax import J as SJ
-from verify.indexed.softmax import K as SK
+from verify.indexed.softmax import CROSS_ENTROPY, LABELS, ONE_LABEL, SCORES, SOFTMAX, I as SI, J as SJ, K as SK
 from verify.indexed.structure import rename, unfold
 from verify.indexed.terms import Add, Atom, Call, Diff, Mul, Named, Number, Power, Sum, as_term
 from verify.indexed.updates import ALPHA, BETA, LAMBDA, THETA, M, R, S, example_loss
