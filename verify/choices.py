@@ -161,7 +161,7 @@ def _kind(program: Program, step: Step, kinds: Sequence[int]) -> int:
     highest = max(kinds, default=_NONE)
     if highest < _CONTINUOUS:
         moved = step.primitive in MOVES or step.primitive == "not"
-        return highest if moved or highest in (_NONE, _NULL) else _DISCRETE
+        return highest if moved or set(kinds) <= {_NONE, _NULL} else _DISCRETE
     if step.primitive in _COMPARISONS:
         return _COMPARED
     to_condition = step.primitive == "convert_element_type" and _condition(program, step.outputs[0])

@@ -19,7 +19,8 @@ import numpy as np
 
 from verify.algebra.ball import Ball
 from verify.algebra.expression import entry_name
-from verify.algebra.field import Field, FieldArray
+from verify.algebra.field import Field
+from verify.algebra.field_array import FieldArray
 from verify.algebra.plain import Undecided, as_array
 from verify.derivation import Derivation, derivative_name
 from verify.expr import Call, Expr, Var, children
