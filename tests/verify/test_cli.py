@@ -29,7 +29,7 @@ def write(folder: Path, text: str) -> str:
 
 def test_a_right_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([write(tmp_path, GOOD)]) == 0
-    assert "1 claims in 1 examples: 1 right." in capsys.readouterr().out
+    assert "1 claim in 1 example: 1 right." in capsys.readouterr().out
 
 
 def test_json_is_one_document_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,3 +119,22 @@ def test_the_page_escapes_what_a_file_says() -> None:
     )
     assert "<b>&" not in page.page([checked])
     assert "<script>" not in page.page([checked])
+
+
+def test_a_file_of_a_student_is_told_what_is_not_right_and_what_is_not_as_recorded() -> None:
+    checked = check(
+        loads(
+            'id = "k"\ntitle = "A corner"\nsource = "s"\ngiven = {x = "0"}\ncompute = {a = "relu(x)"}\nclaims = ['
+            '{slide = 1, what = "da/dx", printed = "0"}, {slide = 2, what = "a", printed = "0.1"},'
+            '{slide = 3, what = "a", printed = "0.0", expected = "wrong"}]'
+        ),
+        routes=False,
+    )
+    assert text.closing([checked]) == [
+        "",
+        "3 claims in 1 example: 1 last-digit, 1 right, 1 undecided.",
+        "Not right: k: s1-da/dx, k: s2-a",
+        "Not as recorded: k: s3-a",
+    ]
+    undecided = "  slide 1: da/dx = 0 is undecided: a derivative at a kink: the argument is exactly 0   [s1-da/dx]"
+    assert undecided in errata.errata([checked])

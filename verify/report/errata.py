@@ -55,13 +55,11 @@ def erratum(checked: Checked, group: Sequence[Judgement]) -> Iterator[str]:
         return
     known = ", as recorded" if judgement.as_expected else ""
     places = ", ".join(dict.fromkeys(where(j.claim.slide) for j in group))
-    yield (
-        f"  {places}: {claim.what} = {claim.printed.text} {WORDS[judgement.verdict]}{known}; "
-        f"exactly {shown(judgement)}   [{claim.id}]"
-    )
+    said = f"  {places}: {claim.what} = {claim.printed.text} {WORDS[judgement.verdict]}{known}"
     if judgement.verdict == Verdict.UNDECIDED:
-        yield f"      {judgement.reason}"
+        yield f"{said}: {judgement.reason}   [{claim.id}]"
         return
+    yield f"{said}; exactly {shown(judgement)}   [{claim.id}]"
     context = checked.contexts[claim.id]
     if context.root not in (None, claim.id):
         yield f"      follows from the wrong figure {context.root}"
@@ -173,4 +171,5 @@ def digits_apart(diagnoses: Sequence[Diagnosis]) -> int | None:
 def _odds(found: Diagnosis) -> str:
     if not found.chance:
         return ""
-    return f" (by accident: {found.chance:.0e} expected among {found.tried:,} tried)"
+    chance = f"{found.chance:.0e}" if found.chance < 1e-3 else f"{found.chance:.1g}"
+    return f" (by accident: {chance} expected among {found.tried:,} tried)"

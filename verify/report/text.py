@@ -14,7 +14,7 @@ from verify.formulas import FormulaJudgement
 from verify.judge import Judgement
 from verify.report.document import summary
 from verify.report.errata import errata, erratum, formula_erratum
-from verify.report.wording import DIGITS, shown, trim, verdict, where
+from verify.report.wording import DIGITS, plural, shown, trim, verdict, where
 from verify.routes import Balls, quantity
 
 MAX_STEPS = 120
@@ -108,14 +108,23 @@ def closing(checked: Sequence[Checked]) -> list[str]:
     totals = summary(checked)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in totals["verdicts"].items())
     agreements = [j.agreement for one in checked for j in one.figures if j.agreement]
-    lines = ["", f"{totals['claims']} claims in {totals['examples']} examples: {counts}."]
+    amounts = " in ".join(plural(totals[name], name[:-1]) for name in ("claims", "examples"))
+    lines = ["", f"{amounts}: {counts}."]
     if agreements:
         agreed = sum(a.agree for a in agreements)
         lines.append(f"SymPy, Arb balls and JAX agree on {agreed} of {len(agreements)} figures.")
     if totals["as_expected"]:
         lines.append("Every verdict is right or as recorded.")
     else:
-        lines.append("Not as recorded: " + ", ".join(totals["unexpected"]))
+        for words, recorded in (("Not right", False), ("Not as recorded", True)):
+            found = [
+                f"{one.example.id}: {j.claim.id}"
+                for one in checked
+                for j in one.judgements
+                if not j.as_expected and (j.claim.expected is not None) == recorded
+            ]
+            if found:
+                lines.append(f"{words}: {', '.join(found)}")
     return lines
 
 

@@ -15,6 +15,11 @@ def trim(text: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
+def plural(count: int, noun: str) -> str:
+    """``1 claim``, ``2 claims``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def shown(judgement: Judgement) -> str:
     if judgement.exact is None:
         return f"undecided ({judgement.reason})"
