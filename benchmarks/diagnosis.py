@@ -19,9 +19,9 @@ from typing import Any
 
 from benchmarks.planted_figures import KINDS, Planted, draw
 from verify.checking import check
-from verify.example import loads
-from verify.figures import Verdict
-from verify.hypothesis import simplest, ties
+from verify.diagnosis.hypothesis import simplest, ties
+from verify.reading.example import loads
+from verify.reading.figures import Verdict
 
 
 def examples(count: int, digits: int, planted: bool, seed: int = 0) -> Iterator[Planted]:

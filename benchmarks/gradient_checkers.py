@@ -1,9 +1,9 @@
 """Wrong gradients on purpose, and who finds them: verify, jax.test_util.check_grads, torch.autograd.gradcheck.
 
-The rules are those of ``verify.planted``: the same seed, the same rules, for every checker at its defaults. JAX's
-checker runs in float32 and in float64; torch's, where torch is installed, sees the same rules through a
-torch.autograd.Function that calls them, in float64 as it asks for, in its default and in its fast mode.
-A second row of numbers counts alarms over the correct twins: there, every alarm is false.
+The rules are those of ``benchmarks.planted_gradients``: the same seed, the same rules, for every checker at its
+defaults. JAX's checker runs in float32 and in float64; torch's, where torch is installed, sees the same rules through a
+torch.autograd.Function that calls them, in float64 as it asks for, in its default and in its fast mode. A second row of
+numbers counts alarms over the correct twins: there, every alarm is false.
 
     python benchmarks/gradient_checkers.py --count 220            a table (markdown) on stdout
     python benchmarks/gradient_checkers.py --count 220 --json     one JSON document
@@ -27,8 +27,8 @@ import jax
 import numpy as np
 from jax.test_util import check_grads
 
-from verify.planted import FUNCTIONS, Planted, draw, example, right
-from verify.prove import prove_gradient
+from benchmarks.planted_gradients import FUNCTIONS, Planted, draw, example, right
+from verify.gradients.prove import prove_gradient
 
 Checker = Callable[[Callable[..., Any], list[Any]], bool]
 """True if the gradient passes."""

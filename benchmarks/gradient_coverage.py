@@ -27,7 +27,7 @@ import optax
 import fnn.activations
 import fnn.layers
 import fnn.losses
-from verify.prove import prove_gradient
+from verify.gradients.prove import prove_gradient
 
 Case = tuple[str, Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 

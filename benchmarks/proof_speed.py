@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from verify.prove import prove_gradient
+from verify.gradients.prove import prove_gradient
 
 GENERATOR = np.random.default_rng(0)
 LAYOUT = ("NHWC", "HWIO", "NHWC")

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import verify
-from verify.derivation import build
-from verify.example import load
-from verify.scalars import BALL, precision
-from verify.tape import Tape
+from verify.reading.example import load
+from verify.worked.derivation import build
+from verify.worked.scalars import BALL, precision
+from verify.worked.tape import Tape
 
 
 def measure(updates: int, bits: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ only more slowly: nothing else would tell.
 import jax
 import jax.numpy as jnp
 
-from verify.prove import prove_gradient
+from verify.gradients.prove import prove_gradient
 
 EPSILON = 1e-5
 

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from verify.derived import derive
+from verify.gradients.derived import derive
 from verify.indexed import gradient_when_labels_sum_to_one, softmax_cross_entropy, softmax_jacobian
 
 

@@ -16,9 +16,9 @@ import pytest
 
 import fnn
 import verify
-from verify.claims import What
-from verify.derivation import build
-from verify.routes import Balls
+from verify.reading.claims import What
+from verify.worked.derivation import build
+from verify.worked.routes import Balls
 
 RNG = np.random.default_rng(0)
 VECTORS, IMAGES = (jnp.asarray(RNG.normal(size=shape), jnp.float32) for shape in ((2, 3), (2, 4, 4, 2)))

@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from verify.checking import Checked, check
-    from verify.derived import Derived, derive
-    from verify.example import Example, ExampleError, load, loads
-    from verify.proof import Proof
-    from verify.prove import assert_gradient, prove_gradient, prove_hvp, prove_jvp
+    from verify.gradients.derived import Derived, derive
+    from verify.gradients.proof import Proof
+    from verify.gradients.prove import assert_gradient, prove_gradient, prove_hvp, prove_jvp
+    from verify.reading.example import Example, ExampleError, load, loads
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Checked": "checking",
-    "Derived": "derived",
-    "Example": "example",
-    "ExampleError": "example",
-    "Proof": "proof",
-    "assert_gradient": "prove",
+    "Derived": "gradients.derived",
+    "Example": "reading.example",
+    "ExampleError": "reading.example",
+    "Proof": "gradients.proof",
+    "assert_gradient": "gradients.prove",
     "check": "checking",
-    "derive": "derived",
-    "load": "example",
-    "loads": "example",
-    "prove_gradient": "prove",
-    "prove_hvp": "prove",
-    "prove_jvp": "prove",
+    "derive": "gradients.derived",
+    "load": "reading.example",
+    "loads": "reading.example",
+    "prove_gradient": "gradients.prove",
+    "prove_hvp": "gradients.prove",
+    "prove_jvp": "gradients.prove",
 }
 
 __all__ = [

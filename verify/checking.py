@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from verify.context import Context, contexts
-from verify.derivation import Derivation
-from verify.diagnose import diagnose
-from verify.example import Example, ExampleError, load
-from verify.formulas import FormulaJudgement
-from verify.hypothesis import Diagnosis
+from verify.diagnosis.diagnose import diagnose
+from verify.diagnosis.hypothesis import Diagnosis
+from verify.formulas.judging import FormulaJudgement
 from verify.judge import Judgement, judge
+from verify.reading.example import Example, ExampleError, load
+from verify.worked.context import Context, contexts
+from verify.worked.derivation import Derivation
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def check(example: Example | Path, *, routes: bool = True) -> Checked:
 
     Args:
         example: an example, or the path of its file.
-        routes: also compute every figure by SymPy and by JAX (see :mod:`verify.routes`).
+        routes: also compute every figure by SymPy and by JAX (see :mod:`verify.worked.routes`).
 
     Raises:
         ExampleError: if the file cannot be used, or a claimed value does not exist.

@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         return proofs(options.json)
     from verify import coverage
     from verify.checking import deck_files
-    from verify.example import ExampleError
+    from verify.reading.example import ExampleError
     from verify.report import document, errata, page, text
 
     try:
@@ -136,7 +136,7 @@ def check_all(files: Sequence[Path]) -> list[Checked]:
 
 def explain(checked: Sequence[Checked], wanted: str) -> int:
     """Print the explanation of one claim, named by its id or by ``example:id``."""
-    from verify.formula import nearest
+    from verify.reading.formula import nearest
     from verify.report import text
 
     ids = []

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from verify.example import Claim, Example, ExampleError
-from verify.figures import Verdict
-from verify.printed import FormulaClaim
+from verify.reading.example import Claim, Example, ExampleError
+from verify.reading.figures import Verdict
+from verify.reading.printed import FormulaClaim
 
 UNCHECKED = Path(__file__).parent / "decks" / "unchecked"
 NOT_CHECKED = "not checked"
@@ -93,7 +93,7 @@ def table(judged: Iterable[JudgedExample], decks: Sequence[Deck] | None = None) 
 
     Example:
         >>> from verify.coverage import table
-        >>> from verify.example import loads
+        >>> from verify.reading.example import loads
         >>> from verify.judge import judge
         >>> half = loads('''
         ... id = "half"
@@ -132,7 +132,7 @@ def unchecked(folder: Path = UNCHECKED) -> tuple[Deck, ...]:
 
 
 def counts(rows: Iterable[Row]) -> Mapping[str, int]:
-    """How many rows there are of each verdict, the verdicts in the order of :class:`verify.figures.Verdict`."""
+    """How many rows there are of each verdict, the verdicts in the order of :class:`verify.reading.figures.Verdict`."""
     found = Counter(row.verdict for row in rows)
     known = [f"{verdict}{qualified}" for qualified in ("", ", as transcribed", ", as an answer") for verdict in Verdict]
     return {verdict: found[verdict] for verdict in [*known, NOT_CHECKED] if found[verdict]}

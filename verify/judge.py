@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from verify import figures
-from verify.autodiff import Autodiff
-from verify.derivation import Derivation, build
-from verify.example import Claim, Example, ExampleError
-from verify.figures import Verdict
-from verify.formulas import FormulaJudgement, judge_formulas
-from verify.routes import Agreement, Balls, Symbolic, compare
-from verify.scalars import Kink
+from verify.formulas.judging import FormulaJudgement, judge_formulas
+from verify.reading import figures
+from verify.reading.example import Claim, Example, ExampleError
+from verify.reading.figures import Verdict
+from verify.worked.autodiff import Autodiff
+from verify.worked.derivation import Derivation, build
+from verify.worked.routes import Agreement, Balls, Symbolic, compare
+from verify.worked.scalars import Kink
 
 EXACT_DIGITS = 20
 
@@ -54,7 +54,7 @@ def judge(example: Example, routes: bool = True) -> Judged:
     """Judge every claim of an example.
 
     Args:
-        example: as read by :func:`verify.example.load`.
+        example: as read by :func:`verify.reading.example.load`.
         routes: also compute every figure with SymPy and with JAX; a figure on which they disagree with the enclosure
             is ``undecided``.
 
@@ -62,7 +62,7 @@ def judge(example: Example, routes: bool = True) -> Judged:
         ExampleError: where a claimed value does not exist (a division by zero, a logarithm of zero).
 
     Example:
-        >>> from verify.example import loads
+        >>> from verify.reading.example import loads
         >>> from verify.judge import judge
         >>> judged = judge(loads('''
         ... id = "half"

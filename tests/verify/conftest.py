@@ -8,7 +8,7 @@ import pytest
 
 import verify
 from verify.checking import Checked, check
-from verify.example import Example, load
+from verify.reading.example import Example, load
 
 DECKS = Path(verify.__file__).parent / "decks"
 

@@ -8,8 +8,8 @@ import pytest
 
 from verify import coverage
 from verify.checking import deck_files
-from verify.example import ExampleError, load
 from verify.judge import judge
+from verify.reading.example import ExampleError, load
 
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from tests.verify.conftest import DECKS
 from verify.checking import Checked, check
-from verify.example import load
+from verify.reading.example import load
 
 
 def test_the_network_of_deck_000(checked_two_two_two: Checked) -> None:
@@ -22,8 +22,8 @@ def test_softmax_and_four_pixels() -> None:
 
 def test_the_verdicts_do_not_depend_on_what_is_expected(checked_two_two_two: Checked) -> None:
     text = (DECKS / "000_two_two_two.toml").read_text(encoding="utf-8")
-    from verify.example import loads
     from verify.judge import judge
+    from verify.reading.example import loads
 
     turned = loads(text.replace('expected = "wrong"', 'expected = "right"').replace('expected = "padded"', ""))
     verdicts = [j.verdict for j in judge(turned, routes=False).judgements]

@@ -10,14 +10,14 @@ from functools import lru_cache
 import pytest
 
 from verify.checking import deck_files
-from verify.conventions import numberings
-from verify.derivation import Derivation, Kind, Step
-from verify.example import Given, What, load
-from verify.formulas import FormulaJudgement, judge_formulas
+from verify.formulas.conventions import numberings
+from verify.formulas.judging import FormulaJudgement, judge_formulas
+from verify.formulas.points import Values, points
+from verify.formulas.truths import Truths
 from verify.judge import judge
-from verify.points import Values, points
-from verify.routes import Symbolic
-from verify.truths import Truths
+from verify.reading.example import Given, What, load
+from verify.worked.derivation import Derivation, Kind, Step
+from verify.worked.routes import Symbolic
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import flax.linen as nn
 import pytest
 
-from verify.prove import prove_gradient
+from verify.gradients.prove import prove_gradient
 
 SOURCE = Path(__file__).parents[2] / "benchmarks" / "gradient_coverage.py"
 

@@ -23,7 +23,7 @@ from verify.expr import (
     tidy,
     variables,
 )
-from verify.formula import parse
+from verify.reading.formula import parse
 
 x, y, z = Var("x"), Var("y"), Var("z")
 NAMES = {"x": x, "y": y, "z": z}
@@ -65,9 +65,9 @@ def test_printed_text_reads_back_as_the_same_function(text: str) -> None:
     expr = read(text)
     again = read(str(expr))
     values = {"x": Num(Fraction(3, 2)), "y": Num(Fraction(-5, 7)), "z": Num(Fraction(2, 3))}
-    from verify.derivation import Derivation, Kind, Step
-    from verify.scalars import BALL
-    from verify.tape import Tape
+    from verify.worked.derivation import Derivation, Kind, Step
+    from verify.worked.scalars import BALL
+    from verify.worked.tape import Tape
 
     def value(e: Expr) -> object:
         step = Step("v", Kind.FORWARD, substitute(e, values))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from verify.example import ExampleError, loads
 from verify.judge import Judgement, judge
+from verify.reading.example import ExampleError, loads
 
 HEAD = 'id = "t"\ntitle = "t"\nsource = "t"\n'
 

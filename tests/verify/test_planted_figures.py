@@ -7,7 +7,7 @@ import pytest
 from benchmarks.diagnosis import examples, names
 from benchmarks.planted_figures import KINDS, Planted, draw
 from verify.checking import check
-from verify.example import loads
+from verify.reading.example import loads
 
 NINE = list(examples(len(KINDS), 9, planted=True))
 

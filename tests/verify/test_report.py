@@ -6,8 +6,8 @@ import json
 from html.parser import HTMLParser
 
 from verify.checking import Checked, check
-from verify.example import loads
-from verify.hypothesis import Diagnosis
+from verify.diagnosis.hypothesis import Diagnosis
+from verify.reading.example import loads
 from verify.report import document, errata, page, text
 
 

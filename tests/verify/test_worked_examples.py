@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from verify import example
 from verify.algebra.normal import Domain
 from verify.checking import Checked, check
-from verify.figures import Verdict
-from verify.formula import FUNCTIONS
+from verify.reading import example
+from verify.reading.figures import Verdict
+from verify.reading.formula import FUNCTIONS
 from verify.report import document
 
 PAGE = (Path(__file__).parents[2] / "docs" / "worked-examples.md").read_text(encoding="utf-8")

@@ -21,12 +21,12 @@ are equal. exp(a + b) = exp(a) exp(b), exp(c a) = exp(a)^c for rational c whose 
 sin^2 + cos^2 = 1, tan = sin/cos; oddness. log means log |x|, which agrees with log wherever that is real.
 
 **Roots.** r = sqrt(v) must satisfy r r = v, and half of all v have no root in the field. Where a program's v flows into
-a root (:mod:`verify.trace` marks it) the *value v is replaced by w^60*, w an oracle of v, wherever v is used: the
-program becomes one of a family, v + epsilon for arbitrary epsilon, whose derivatives are unchanged. An identity of the
-family holds for epsilon = 0, so equality is still a proof; sqrt(v) = w^30, cbrt(v) = w^20.
+a root (:mod:`verify.gradients.trace` marks it) the *value v is replaced by w^60*, w an oracle of v, wherever v is used:
+the program becomes one of a family, v + epsilon for arbitrary epsilon, whose derivatives are unchanged. An identity of
+the family holds for epsilon = 0, so equality is still a proof; sqrt(v) = w^30, cbrt(v) = w^20.
 
 Not equal is no proof of the contrary: a relation between transcendental functions may be missing above. See
-:mod:`verify.prove` for what is done then.
+:mod:`verify.gradients.prove` for what is done then.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from verify.checking import Checked
-from verify.context import Context
-from verify.formulas import FormulaJudgement
-from verify.hypothesis import Diagnosis
+from verify.diagnosis.hypothesis import Diagnosis
+from verify.formulas.judging import FormulaJudgement
 from verify.judge import Judgement
+from verify.worked.context import Context
 
 NO_CONTEXT = Context(None, (), None)
 

@@ -6,13 +6,13 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from verify import figures
 from verify.checking import Checked
-from verify.diagnose import MAX_WORK, work
-from verify.figures import Verdict
-from verify.formulas import FormulaJudgement
-from verify.hypothesis import Diagnosis, ties
+from verify.diagnosis.diagnose import MAX_WORK, work
+from verify.diagnosis.hypothesis import Diagnosis, ties
+from verify.formulas.judging import FormulaJudgement
 from verify.judge import Judgement
+from verify.reading import figures
+from verify.reading.figures import Verdict
 from verify.report.wording import shown, trim, verdict, where
 
 MAX_POINT = 6

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from verify.checking import Checked
-from verify.derivation import Derivation
 from verify.expr import show
-from verify.figures import Verdict
 from verify.judge import Judgement
+from verify.reading.figures import Verdict
 from verify.report import errata, text
 from verify.report.document import summary
 from verify.report.wording import shown, where
+from verify.worked.derivation import Derivation
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1f }

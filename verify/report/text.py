@@ -7,15 +7,15 @@ from itertools import groupby
 
 from verify.algebra.ball import Undecided
 from verify.checking import Checked
-from verify.derivation import Derivation, Kind
-from verify.example import What
 from verify.expr import show
-from verify.formulas import FormulaJudgement
+from verify.formulas.judging import FormulaJudgement
 from verify.judge import Judgement
+from verify.reading.example import What
 from verify.report.document import summary
 from verify.report.errata import errata, erratum, formula_erratum
 from verify.report.wording import DIGITS, plural, shown, trim, verdict, where
-from verify.routes import Balls, quantity
+from verify.worked.derivation import Derivation, Kind
+from verify.worked.routes import Balls, quantity
 
 MAX_STEPS = 120
 HEADINGS = {Kind.FORWARD: "Forward", Kind.BACKWARD: "Backward", Kind.UPDATE: "Update"}

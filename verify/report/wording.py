@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from verify import figures
-from verify.figures import Verdict
-from verify.formulas import FormulaJudgement
+from verify.formulas.judging import FormulaJudgement
 from verify.judge import Judgement
+from verify.reading import figures
+from verify.reading.figures import Verdict
 
 DIGITS = 10
 

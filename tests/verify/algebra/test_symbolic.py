@@ -10,8 +10,8 @@ from jax import lax
 from verify.algebra.dual import Dual, DualArray
 from verify.algebra.plain import Unsupported
 from verify.algebra.symbolic import Symbolic, symbols
-from verify.interpret import interpret
-from verify.trace import trace, trace_vjp
+from verify.gradients.interpret import interpret
+from verify.gradients.trace import trace, trace_vjp
 
 
 def test_a_sigmoid_unit():

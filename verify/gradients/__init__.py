@@ -1,0 +1,1 @@
+"""Programs: is the gradient that JAX computes the derivative of the function? Proofs, witnesses, closed forms."""

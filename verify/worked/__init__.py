@@ -1,0 +1,1 @@
+"""Worked examples: the derivation, its evaluation over several algebras, three routes to each figure."""
