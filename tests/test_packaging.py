@@ -33,6 +33,11 @@ def run(site: Path, folder: Path, *command: str) -> subprocess.CompletedProcess[
     )
 
 
+def without_counts(line: str) -> str:
+    """How many hypotheses were told apart depends on the last bits of floats, which differ between machines."""
+    return re.sub(r"[\d,]+ tried", "N tried", re.sub(r"accident: \S+", "accident: P", line))
+
+
 def test_the_wheel_holds_the_decks_and_the_type_markers(unpacked: Path) -> None:
     for package in ("fnn", "verify"):
         assert (unpacked / package / "py.typed").is_file()
@@ -48,8 +53,8 @@ def test_the_wheel_runs_from_an_empty_folder(unpacked: Path, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert "claims in 30 examples" in done.stdout
     shown = (ROOT / "README.md").read_text(encoding="utf-8").split("```text\n")[1].split("```")[0]
-    told = done.stdout.splitlines()
-    assert [line for line in shown.splitlines() if line not in (*told, "...")] == []
+    told = [without_counts(line) for line in done.stdout.splitlines()]
+    assert [line for line in shown.splitlines() if without_counts(line) not in (*told, "...")] == []
     assert list(tmp_path.iterdir()) == []
 
 
