@@ -175,3 +175,14 @@ def test_both_reach_the_same_parameters(checked, network):
             close(value, exact(name, after=after))
     for name, value in fitted.params.items():
         close(value, exact(name, after=3))
+
+
+def test_dropout_inside_a_network_splits_its_key_under_the_prover() -> None:
+    model = fnn.serial(fnn.dense(4), fnn.dropout(0.5), fnn.dense(2))
+    x = jnp.linspace(-1.0, 1.0, 6).reshape(2, 3)
+    params, state = model.init(jax.random.key(0), x)
+
+    def outputs(params, key):
+        return model.apply(params, state, x, key=key, train=True)[0]
+
+    assert verify.prove_gradient(outputs, params, jax.random.key(1)).verdict == "PROVED"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,6 +56,8 @@ class Call:
         """``fn`` of arrays of the algebra, or of NumPy arrays, whichever the (first) result is."""
         if self.floating:
             return self.algebra.rearrange(fn, *xs)
+        if any(is_key(x) for x in xs):
+            return _rearrange_keys(fn, xs)
         return fn(*[np.asarray(x) for x in xs])
 
     def compare(self, relation: str, x: Any, y: Any) -> NDArray[Any]:
@@ -73,6 +77,18 @@ class Call:
     def zero(self) -> Any:
         """0 as an array of shape ()."""
         return self.algebra.constant(np.array(0))
+
+
+def is_key(x: Any) -> bool:
+    """Whether x holds typed random keys, which are no numbers and which NumPy refuses."""
+    return isinstance(x, jax.Array) and bool(jnp.issubdtype(x.dtype, jax.dtypes.prng_key))
+
+
+def _rearrange_keys(fn: Rearrangement, xs: Sequence[Any]) -> Any:
+    """``fn`` of the keys' positions says which key comes where."""
+    ends = np.cumsum([x.size for x in xs])
+    places = [np.arange(end - x.size, end).reshape(x.shape) for x, end in zip(xs, ends, strict=True)]
+    return jnp.concatenate([jnp.ravel(x) for x in xs])[np.asarray(fn(*places))]
 
 
 Handler = Callable[..., Any]
