@@ -62,7 +62,7 @@ def _unary(name: str) -> Callable[[Value], Value]:
 
 
 def _sum(value: Value) -> Expr:
-    return total(tuple(_entries(value, "sum").flat))
+    return total(tuple(_entries(value, "sum").ravel().tolist()))
 
 
 def _mean(value: Value) -> Expr:
@@ -91,7 +91,11 @@ def _pad(value: Value, width: Value) -> NDArray[np.object_]:
     matrix = _entries(value, "pad", (2,))
     if not isinstance(width, Num) or width.value.denominator != 1 or not 0 <= width.value <= 100:
         raise FormulaError("pad takes a matrix and a whole number")
-    return np.pad(matrix, int(width.value), constant_values=lift(0))
+    border = int(width.value)
+    rows, columns = matrix.shape
+    padded = np.full((rows + 2 * border, columns + 2 * border), lift(0), dtype=object)
+    padded[border : border + rows, border : border + columns] = matrix
+    return padded
 
 
 def _correlate(value: Value, kernel: Value) -> NDArray[np.object_]:
@@ -105,7 +109,8 @@ def _correlate(value: Value, kernel: Value) -> NDArray[np.object_]:
     out = np.empty((rows, columns), dtype=object)
     for i, j in np.ndindex(rows, columns):
         patch = image[i : i + window.shape[0], j : j + window.shape[1]]
-        out[i, j] = total(tuple(a * b for a, b in zip(patch.flat, window.flat, strict=True)))
+        products = zip(patch.ravel().tolist(), window.ravel().tolist(), strict=True)
+        out[i, j] = total(tuple(a * b for a, b in products))
     return out
 
 
