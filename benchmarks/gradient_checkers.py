@@ -5,8 +5,8 @@ defaults. JAX's checker runs in float32 and in float64; torch's, where torch is 
 torch.autograd.Function that calls them, in float64 as it asks for, in its default and in its fast mode. A second row of
 numbers counts alarms over the correct twins: there, every alarm is false.
 
-    python benchmarks/gradient_checkers.py --count 220            a table (markdown) on stdout
-    python benchmarks/gradient_checkers.py --count 220 --json     one JSON document
+    python -m benchmarks.gradient_checkers --count 220            a table (markdown) on stdout
+    python -m benchmarks.gradient_checkers --count 220 --json     one JSON document
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def measure(count: int, seed: int) -> dict[str, Any]:
     """All checkers, each in a process of its own: JAX does not like to change its precision on the way."""
     rows: list[dict[str, Any]] = []
     for name, (_, wide) in checkers().items():
-        command = [sys.executable, __file__, "--only", name, "--count", str(count), "--seed", str(seed)]
+        command = [sys.executable, "-m", "benchmarks.gradient_checkers", "--only", name, "--count", str(count), "--seed", str(seed)]
         environment = {**os.environ, "JAX_ENABLE_X64": "1" if wide else "0"}
         done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
         rows.append(json.loads(done.stdout))

@@ -3,8 +3,8 @@
 Every differentiable function of jax.nn, every loss of optax, every layer of flax.linen and the activations, losses and
 layers of fnn: the verdict, the time, and where nothing was decided, why.
 
-    python benchmarks/gradient_coverage.py            a table (markdown) on stdout
-    python benchmarks/gradient_coverage.py --json     one JSON document
+    python -m benchmarks.gradient_coverage            a table (markdown) on stdout
+    python -m benchmarks.gradient_coverage --json     one JSON document
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How long a proof takes, tracing included: the four networks that the project sets itself as a measure.
 
-    python benchmarks/proof_speed.py            a table (markdown) on stdout
-    python benchmarks/proof_speed.py --json     one JSON document
+    python -m benchmarks.proof_speed            a table (markdown) on stdout
+    python -m benchmarks.proof_speed --json     one JSON document
 
 Each time is that of one call of ``verify.prove_gradient`` in a process that has proved something else before.
 """
