@@ -106,7 +106,8 @@ def measure(count: int, seed: int) -> dict[str, Any]:
     """All checkers, each in a process of its own: JAX does not like to change its precision on the way."""
     rows: list[dict[str, Any]] = []
     for name, (_, wide) in checkers().items():
-        command = [sys.executable, "-m", "benchmarks.gradient_checkers", "--only", name, "--count", str(count), "--seed", str(seed)]
+        module = [sys.executable, "-m", "benchmarks.gradient_checkers"]
+        command = [*module, "--only", name, "--count", str(count), "--seed", str(seed)]
         environment = {**os.environ, "JAX_ENABLE_X64": "1" if wide else "0"}
         done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
         rows.append(json.loads(done.stdout))
