@@ -98,11 +98,43 @@ def load(path: str | Path, like: Any) -> Any:
             ...
         fnn.errors.CheckpointError: no-such-folder: no kept parameters there (no manifest.json)
     """
-    kept, wanted = _read(path)["arrays"], _leaves(like)
+    _check_same(path, _read(path)["arrays"], _leaves(like))
+    return _restore(path, like)
+
+
+def load_part(path: str | Path, prefix: str, like: Any) -> dict[str, Any]:
+    """Of a flat dict of arrays that :func:`save` kept, those whose names begin with ``prefix``, which is cut off.
+
+    Args:
+        path: the folder.
+        prefix: what names begin with.
+        like: a dict with these names, of arrays or ``jax.ShapeDtypeStruct``: what is expected.
+
+    Raises:
+        CheckpointError: the folder is missing, not complete or not as it was written, or holds something else.
+
+    Example:
+        >>> import numpy as np
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(f"{folder}/kept", {"layer.w": np.ones(2, np.float32), "steps": np.int32(3)})
+        ...     load_part(f"{folder}/kept", "layer.", {"w": np.zeros(2, np.float32)})
+        {'w': Array([1., 1.], dtype=float32)}
+    """
+    kept = {name[2:-2]: leaf for name, leaf in _read(path)["arrays"].items()}  # a dict's leaf is called ['name']
+    found = {name.removeprefix(prefix): leaf for name, leaf in kept.items() if name.startswith(prefix)}
+    _check_same(path, found, {name[2:-2]: leaf for name, leaf in _leaves(like).items()})
+    whole = _restore(path, {name: _SPEC(leaf["shape"], leaf["dtype"]) for name, leaf in kept.items()})
+    return {name: whole[prefix + name] for name in found}
+
+
+def _check_same(path: str | Path, kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     for name in sorted({*kept, *wanted}):
         if kept.get(name) != wanted.get(name):
             expected, found = (_text(leaves.get(name)) for leaves in (wanted, kept))
             raise CheckpointError(f"{path}: belongs to another model: expected {name} {expected}, got {found}")
+
+
+def _restore(path: str | Path, like: Any) -> Any:
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     target = jax.tree.map(lambda leaf: _SPEC(leaf.shape, leaf.dtype, sharding=device), like)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class InputError(ValueError):
     """An argument or an array is not what a function needs; the text says where, what was expected, what came."""
@@ -19,13 +21,28 @@ class DivergedError(ArithmeticError):
     """Training left the finite numbers.
 
     Attributes:
-        step: the first step, counted from 1, whose loss was not finite; if only the parameters were lost, the last step
-            of that epoch.
+        step: the first step, counted from 1, whose loss, gradient or update was not finite.
+        epoch: the epoch it belongs to, from 1.
+        batch: its number within the epoch, from 1.
+        rows: which examples it saw: their numbers in the data, an integer array.
+        layer: where the first number that was not finite came from, such as ``"02_dense"``; ``None`` if unknown.
+        train_state: everything as it was before that step, a :class:`fnn.TrainState`; ``None`` if it is lost.
     """
 
-    def __init__(self, message: str, step: int) -> None:
+    def __init__(
+        self,
+        message: str,
+        step: int,
+        *,
+        epoch: int | None = None,
+        batch: int | None = None,
+        rows: Any = None,
+        layer: str | None = None,
+        train_state: Any = None,
+    ) -> None:
         super().__init__(message)
-        self.step = step
+        self.step, self.epoch, self.batch = step, epoch, batch
+        self.rows, self.layer, self.train_state = rows, layer, train_state
 
 
 def expect(condition: bool, where: str, expected: str, got: str) -> None:

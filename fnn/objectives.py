@@ -47,7 +47,10 @@ def supervised(model: Model, loss: ExampleLoss, metrics: Mapping[str, ExampleLos
     ) -> tuple[Float[Array, ""], tuple[State, Metrics]]:
         x, y, weights = Batch(*batch)
         outputs, state = model.apply(params, state, x, key=key, train=True)
-        means = {name: weighted_mean(name, function(outputs, y), weights) for name, function in functions.items()}
+        means = {}
+        for name, function in functions.items():
+            with jax.named_scope(name):  # so that an error or a NaN can be placed
+                means[name] = weighted_mean(name, function(outputs, y), weights)
         return means["loss"], (state, means)
 
     return objective

@@ -1,25 +1,37 @@
 """The one training loop.
 
-Nothing happens in it but training: what prints, plots or saves stands outside, in a loop over :func:`epochs`.
+Nothing happens in it but training: what prints, plots or logs stands outside, in a loop over :func:`epochs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int
 
-from fnn.data.batching import batches, check_finite, check_weights, count_examples, effective_size, to_host
-from fnn.errors import DivergedError, expect
+from fnn.callbacks import Callback, Event, init_all, update_all
+from fnn.data.batching import effective_size
+from fnn.data.sources import as_source
+from fnn.divergence import all_finite, explain
+from fnn.errors import expect
+from fnn.execution import Advance, Carry, StepFn, Tally, check_step, compiled_advance, empty_tally, read_means
+from fnn.feeding import Feed
 from fnn.objectives import loss_and_grad
-from fnn.types import Batch, KeyArray, Metrics, Objective, Params, State, TrainState
+from fnn.saving import Checkpoints, Kept, Saver, identify
+from fnn.types import KeyArray, Metrics, Objective, Params, State, TrainState
 
-StepFn = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+Validate = Callable[[Params, State], Mapping[str, float]]
+"""``(params, state) -> metrics``, such as :func:`fnn.evaluate` on held-out examples with names of its own."""
+
+
+_PIECES = 50  # of an epoch, that a progress bar is told of
 
 
 class Epoch(NamedTuple):
@@ -28,13 +40,15 @@ class Epoch(NamedTuple):
     Attributes:
         number: from 1.
         metrics: ``"loss"`` and what else the objective reports, each the mean over the examples of the epoch, as they
-            were met: with the parameters of that moment, dropout on.
+            were met: with the parameters of that moment, dropout on. Then those of ``validate``.
         train_state: all that training carries on. It is the reader's own; training goes on with a copy.
+        callbacks: the states of the callbacks, in their order.
     """
 
     number: int
     metrics: dict[str, float]
     train_state: TrainState
+    callbacks: tuple[Any, ...] = ()
 
 
 class Fitted(NamedTuple):
@@ -45,12 +59,14 @@ class Fitted(NamedTuple):
         state: the model's state after training.
         train_state: the whole, to train on from here.
         history: the metrics of each epoch.
+        callbacks: the states of the callbacks, in their order.
     """
 
     params: Params
     state: State
     train_state: TrainState
     history: list[dict[str, float]]
+    callbacks: tuple[Any, ...] = ()
 
 
 def start(optimizer: optax.GradientTransformation, params: Params, state: State, key: KeyArray) -> TrainState:
@@ -89,7 +105,7 @@ def make_step(objective: Objective, optimizer: optax.GradientTransformation) -> 
         step_key = jax.random.fold_in(key, count)
         (loss, (state, metrics)), grads = value_and_grad(params, before, batch, step_key)
         # Optax lets its integer step count become a float; a caller who forbids that means code of their own.
-        with jax.numpy_dtype_promotion("standard"):
+        with jax.numpy_dtype_promotion("standard"), jax.named_scope("optimizer"):
             updates, opt_state = optimizer.update(
                 grads,
                 opt_state,
@@ -99,7 +115,7 @@ def make_step(objective: Objective, optimizer: optax.GradientTransformation) -> 
                 grad=grads,
                 value_fn=lambda at: objective(at, before, batch, step_key)[0],
             )
-        params = optax.apply_updates(params, updates)
+            params = optax.apply_updates(params, updates)
         return TrainState(params, state, opt_state, key, count + 1), {"loss": loss, **metrics}
 
     return step
@@ -116,22 +132,37 @@ def fit(
     n_epochs: int,
     batch_size: int | None = 32,
     shuffle: bool = True,
+    validate: Validate | None = None,
+    callbacks: Sequence[Callback] = (),
+    checkpoints: Checkpoints | None = None,
+    resume: bool | int = False,
+    on_step: Callable[[int], None] | None = None,
 ) -> Fitted:
     """Trains: ``n_epochs`` times over the data, one update per batch.
 
-    A pure function: the same arguments give the same bits, and what is given is left as it was.
+    The same arguments give the same bits, and what is given is left as it was. Whether the data lie in memory or are
+    fetched, whether training is watched step by step, or was interrupted and resumed, makes no difference to them.
 
     Args:
         objective: what is minimised; see :func:`fnn.supervised`.
         optimizer: any Optax gradient transformation.
         params: where to start.
         state: the model's state, ``{}`` for most.
-        data: ``(x, y)`` or ``(x, y, weights)``, arrays with the examples along axis 0.
+        data: ``(x, y)`` or ``(x, y, weights)``, arrays with the examples along axis 0; or a :class:`fnn.Source`, which
+            fetches examples when they are needed.
         key: decides the order of the examples and what dropout drops.
         n_epochs: passes over the data.
         batch_size: examples per update. ``None``: all (full-batch descent); 1: online learning; else mini-batches.
             If the last batch of an epoch would be smaller, it is filled up with examples of weight 0.
         shuffle: a new order for each epoch; without it the order of ``data``.
+        validate: called with parameters and state after each epoch; its numbers join the metrics of the epoch.
+        callbacks: what looks at each epoch and may change the state or stop training; see :class:`fnn.Callback`.
+        checkpoints: where and how often everything is kept on disk, so that a killed training can go on.
+        resume: ``True`` goes on from the newest state in ``checkpoints``, or begins if there is none; a number goes on
+            from the state after that step. The other arguments have to be those of the first time; ``n_epochs`` may be
+            larger.
+        on_step: called now and then with the number of updates sent off so far, for a progress bar. It sees nothing of
+            the numbers: steps run asynchronously, and looking at one would wait for it.
 
     Returns:
         The trained parameters and what happened on the way.
@@ -139,7 +170,9 @@ def fit(
     Raises:
         InputError: an argument is out of range, or parts of ``data`` disagree about the number of examples.
         DataError: ``data`` holds a NaN or an infinity.
-        DivergedError: a loss or a parameter was no longer finite; the step is named.
+        DivergedError: a number was no longer finite; the step, its examples and the layer are named, and the state from
+            before that step is in the error.
+        CheckpointError: a state cannot be kept, or the one to go on from is damaged or belongs to another training.
 
     Example:
         A straight line through two points, learned.
@@ -154,14 +187,25 @@ def fit(
         >>> round(float(fitted.params["w"][0, 0]), 3), round(float(fitted.params["b"][0]), 3)
         (2.0, 1.0)
     """
-    train_state = start(optimizer, params, state, jax.random.split(key)[1])
-    history = []
-    for epoch in epochs(
-        objective, optimizer, params, state, data, key=key, n_epochs=n_epochs, batch_size=batch_size, shuffle=shuffle
-    ):
-        train_state = epoch.train_state
-        history.append(epoch.metrics)
-    return Fitted(train_state.params, train_state.state, train_state, history)
+    whole = _run(
+        objective,
+        optimizer,
+        params,
+        state,
+        data,
+        key,
+        n_epochs,
+        batch_size,
+        shuffle,
+        validate,
+        tuple(callbacks),
+        checkpoints,
+        resume,
+        on_step,
+    )
+    (kept,) = deque(whole, maxlen=1)
+    train_state = kept.carry.train_state
+    return Fitted(train_state.params, train_state.state, train_state, kept.history, kept.callbacks)
 
 
 def epochs(
@@ -175,15 +219,15 @@ def epochs(
     n_epochs: int,
     batch_size: int | None = 32,
     shuffle: bool = True,
+    validate: Validate | None = None,
+    callbacks: Sequence[Callback] = (),
+    checkpoints: Checkpoints | None = None,
+    resume: bool | int = False,
     on_step: Callable[[int], None] | None = None,
 ) -> Iterator[Epoch]:
     """:func:`fit`, epoch by epoch: the same updates, with the caller's own code between them. Leave the loop to stop.
 
-    Args:
-        on_step: called with the number of updates sent off so far, for a progress bar. It sees nothing of the numbers:
-            steps run asynchronously, and looking at one would wait for it.
-
-    The other arguments, and the errors, are those of :func:`fit`.
+    The arguments, and the errors, are those of :func:`fit`. A resumed training gives out the epochs that were not over.
 
     Yields:
         An :class:`Epoch` after each pass over the data.
@@ -200,85 +244,150 @@ def epochs(
         >>> epoch.number < 100
         True
     """
+    whole = _run(
+        objective,
+        optimizer,
+        params,
+        state,
+        data,
+        key,
+        n_epochs,
+        batch_size,
+        shuffle,
+        validate,
+        tuple(callbacks),
+        checkpoints,
+        resume,
+        on_step,
+    )
+    for kept in islice(whole, 1, None):
+        yield Epoch(len(kept.history), kept.history[-1], kept.carry.train_state, kept.callbacks)
+
+
+def _run(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    params: Params,
+    state: State,
+    data: Any,
+    key: KeyArray,
+    n_epochs: int,
+    batch_size: int | None,
+    shuffle: bool,
+    validate: Validate | None,
+    callbacks: tuple[Callback, ...],
+    checkpoints: Checkpoints | None,
+    resume: bool | int,
+    on_step: Callable[[int], None] | None,
+) -> Iterator[Kept]:
+    """What training has reached, at its beginning and after each epoch; all of it the reader's own."""
     expect(n_epochs >= 0, "fit", "n_epochs >= 0", f"n_epochs == {n_epochs}")
-    host = to_host(data)
-    check_finite(host, "fit")
-    size = effective_size(batch_size, count_examples(host))
-    check_weights(host, "fit")
-    order_key, step_key = jax.random.split(key)
-    step = jax.jit(_tallied(make_step(objective, optimizer)), donate_argnums=(0, 1))
-    # A copy, because the buffers of a TrainState are donated to the step and end with it.
-    train_state, _ = _copy(start(optimizer, params, state, step_key))
-    names = _metric_names(objective, train_state, next(batches(host, size)))
-    sent = 0
-    for number in range(1, n_epochs + 1):
-        tally = _empty_tally(names)
-        for batch in batches(host, size, jax.random.fold_in(order_key, number - 1) if shuffle else None):
-            train_state, tally = step(train_state, tally, batch)
-            sent += 1
-            if on_step is not None:
-                on_step(sent)
-        kept, finite = _copy(train_state)
-        yield Epoch(number, _read(tally, kept.step, finite), kept)
+    source = as_source(data, "fit")
+    order_key, step_key = split(key)
+    feed = Feed(source, effective_size(batch_size, len(source)), order_key if shuffle else None)
+    step, advance = make_step(objective, optimizer), compiled_advance(make_step, objective, optimizer)
+    # Copies, because the buffers that go into the program are donated to it and end with it.
+    begin = copy(start(optimizer, params, state, step_key))
+    names = check_step(step, begin, feed.spec())
+    kept = Kept(Carry(begin, empty_tally(names)), init_all(callbacks, begin), 0, [], False)
+    identity = identify(source, feed.batch_size, shuffle, key, callbacks) if checkpoints else {}
+    with Saver(checkpoints, identity) as saver:
+        kept = saver.open(kept, resume)
+        carry = copy(kept.carry)
+        yield kept
+        while kept.done < n_epochs * feed.n_steps and not kept.stopped:
+            number = kept.done // feed.n_steps
+            carry = _walk(advance, feed, saver, carry, kept, on_step)
+            train_state, finite = _seen(carry.train_state)
+            tally = jax.device_get(carry.tally)
+            if tally.first_bad >= 0 or not finite:
+                bad = tally.first_bad - 1 if tally.first_bad >= 0 else (number + 1) * feed.n_steps - 1
+                replay = partial(_replay, advance, feed, kept.carry.tally, number)
+                raise explain(step, replay, feed, kept.carry.train_state, kept.done, int(bad))
+            metrics = read_means(tally)
+            if validate is not None:
+                metrics |= _validated(validate, train_state, metrics)
+            states, decision = update_all(callbacks, kept.callbacks, Event(number + 1, metrics, train_state))
+            if decision.train_state is not train_state:
+                train_state, carry = decision.train_state, Carry(copy(decision.train_state), carry.tally)
+            carry = Carry(carry.train_state, empty_tally(names))
+            history, done = [*kept.history, metrics], (number + 1) * feed.n_steps
+            kept = Kept(Carry(train_state, carry.tally), states, done, history, decision.stop)
+            saver.save(kept, epoch_over=True, last=decision.stop or number + 1 == n_epochs)
+            yield kept
 
 
-class Tally(NamedTuple):
-    """What an epoch adds up on the device, so that no step has to wait for its numbers to be read.
-
-    Attributes:
-        sums: metrics times the number of examples.
-        examples: how many examples there were, padding excluded.
-        first_bad: the first step whose loss was not finite, -1 for none.
-    """
-
-    sums: Metrics
-    examples: Float[Array, ""]
-    first_bad: Int[Array, ""]
-
-
-def _tallied(step: StepFn) -> Callable[[TrainState, Tally, Any], tuple[TrainState, Tally]]:
-    def run(train_state: TrainState, tally: Tally, batch: Any) -> tuple[TrainState, Tally]:
-        train_state, metrics = step(train_state, batch)
-        x, _, weights = Batch(*batch)
-        dtype = tally.examples.dtype
-        n = (
-            jnp.sum(weights).astype(dtype)
-            if weights is not None
-            else jnp.full((), jax.tree.leaves(x)[0].shape[0], dtype)
-        )
-        sums = {name: tally.sums[name] + n * value.astype(dtype) for name, value in metrics.items()}
-        is_first = (tally.first_bad < 0) & ~jnp.isfinite(metrics["loss"])
-        return train_state, Tally(sums, tally.examples + n, jnp.where(is_first, train_state.step, tally.first_bad))
-
-    return run
-
-
-def _metric_names(objective: Objective, train_state: TrainState, batch: Batch) -> list[str]:
-    _, (_, metrics) = jax.eval_shape(objective, train_state.params, train_state.state, batch, train_state.key)
-    return ["loss", *(name for name in metrics if name != "loss")]
+def _walk(
+    advance: Advance, feed: Feed, saver: Saver, carry: Carry, kept: Kept, on_step: Callable[[int], None] | None
+) -> Carry:
+    """The rest of the epoch that is under way; keeps what is to be kept on the way. Uses up ``carry``, not ``kept``."""
+    epoch, first = divmod(kept.done, feed.n_steps)
+    base = epoch * feed.n_steps
+    piece = feed.n_steps if on_step is None else max(1, feed.n_steps // _PIECES)
+    under_way: deque[Any] = deque()
+    at = first
+    try:
+        for chunk in feed.chunks(epoch, first):
+            while at < chunk.last:
+                to = min(chunk.last, at + piece, _next(base + at, saver.every) - base)
+                carry, done = advance(carry, chunk.batches, at - chunk.first, to - chunk.first)
+                at = to
+                if on_step is not None:
+                    on_step(base + at)
+                if at < feed.n_steps and saver.every and (base + at) % saver.every == 0:
+                    saver.save(kept._replace(carry=carry, done=base + at), epoch_over=False)
+            # Not too far ahead of the device, because what it has not yet seen of the data takes memory.
+            under_way.append(done)
+            if len(under_way) > 1:
+                jax.block_until_ready(under_way.popleft())
+        jax.block_until_ready(carry)
+    except KeyboardInterrupt:
+        # Between two assignments the state may already have gone into the next step; then that from before the epoch.
+        if is_there(carry):
+            kept = kept._replace(carry=carry, done=int(carry.train_state.step))
+        if is_there(kept.carry):
+            saver.save(kept, epoch_over=False, last=True)
+        raise
+    return carry
 
 
-def _empty_tally(names: list[str]) -> Tally:
-    zero: Any = np.zeros((), np.float32)
-    none: Any = np.full((), -1, np.int32)
-    return Tally(dict.fromkeys(names, zero), zero, none)
+def _replay(
+    advance: Advance, feed: Feed, tally: Tally, epoch: int, train_state: TrainState, first: int, last: int
+) -> TrainState:
+    carry = copy(Carry(train_state, tally))
+    for chunk in feed.chunks(epoch, first, last):
+        bounds = max(first, chunk.first) - chunk.first, min(last, chunk.last) - chunk.first
+        carry, _ = advance(carry, chunk.batches, *bounds)
+    return carry.train_state
+
+
+def _next(step: int, every: int | None) -> int:
+    """The next multiple of ``every``."""
+    return sys.maxsize if every is None else step - step % every + every
+
+
+def _validated(validate: Validate, train_state: TrainState, metrics: Mapping[str, float]) -> dict[str, float]:
+    given = {name: float(value) for name, value in validate(train_state.params, train_state.state).items()}
+    twice = sorted({*given} & {*metrics})
+    expect(not twice, "fit", f"validate to give names other than {sorted(metrics)}", ", ".join(twice))
+    return given
 
 
 @jax.jit
-def _copy(train_state: TrainState) -> tuple[TrainState, Bool[Array, ""]]:
-    """A copy, and whether all parameters are finite."""
-    finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(train_state.params)]
-    return jax.tree.map(jnp.copy, train_state), jnp.array(finite, bool).all()
+def copy(tree: Any) -> Any:
+    """The same numbers in buffers of their own."""
+    return jax.tree.map(jnp.copy, tree)
 
 
-def _read(tally: Tally, step: Int[Array, ""], finite: Bool[Array, ""]) -> dict[str, float]:
-    """The epoch's means; raises if training left the finite numbers."""
-    host, bad = jax.device_get(tally), int(tally.first_bad)
-    if bad >= 0:
-        reason = "the learning rate is too high, or a label is no class"
-        raise DivergedError(f"training diverged: the loss of step {bad} is not finite; {reason}", bad)
-    if not finite:
-        reason = "the learning rate is too high"
-        raise DivergedError(f"training diverged: a parameter is not finite after step {step}; {reason}", int(step))
-    names = ["loss", *(name for name in host.sums if name != "loss")]
-    return {name: float(host.sums[name] / host.examples) for name in names}
+@jax.jit
+def _seen(train_state: TrainState) -> tuple[TrainState, Any]:
+    """A copy, and whether it is finite."""
+    return copy(train_state), all_finite(train_state)
+
+
+def is_there(tree: Any) -> bool:
+    """Whether no buffer has been donated away."""
+    return not any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in jax.tree.leaves(tree))
+
+
+split = jax.jit(jax.random.split)

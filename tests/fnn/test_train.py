@@ -211,10 +211,16 @@ def test_xor_is_learned_with_a_hidden_layer():
 
 def test_divergence_names_the_step(line):
     objective, params, state, data = line
-    with pytest.raises(DivergedError, match=r"^training diverged: the loss of step [0-9]+ is not finite; ") as error:
+    with pytest.raises(DivergedError, match=r"^training diverged: at step [0-9]+ \(epoch .*\), the loss is") as error:
         fit(objective, optax.sgd(1e6), params, state, data, key=KEY, n_epochs=10, batch_size=4)
-    # Followed by hand in float64: the first step at which the loss leaves the range of float32.
     assert error.value.step == first_bad_step(line, 1e6)
+    assert error.value.layer == "loss"
+    assert (error.value.epoch, error.value.batch) == tuple(1 + n for n in divmod(error.value.step - 1, 3))
+    assert int(error.value.train_state.step) == error.value.step - 1
+    # The state from before and the examples that are named give that loss.
+    rows, before = error.value.rows, error.value.train_state
+    assert np.isfinite(before.params["w"]).all()
+    assert not np.isfinite(objective(before.params, before.state, (data[0][rows], data[1][rows]), KEY)[0])
 
 
 def first_bad_step(line, rate):
@@ -231,7 +237,7 @@ def first_bad_step(line, rate):
 
 def test_a_parameter_lost_in_the_very_last_step_is_noticed(line):
     objective, params, state, data = line
-    with pytest.raises(DivergedError, match=r"^training diverged: a parameter is not finite after step 1; the"):
+    with pytest.raises(DivergedError, match=r"^training diverged: at step 1 .*, the update is not finite; the"):
         fit(objective, optax.sgd(float("inf")), params, state, data, key=KEY, n_epochs=1, batch_size=None)
 
 
@@ -245,7 +251,7 @@ def test_a_parameter_lost_in_the_very_last_step_is_noticed(line):
             "data: expected x, y and weights with the same number of examples, got",
         ),
         (lambda x, y: (x[:0], y[:0]), {}, InputError, "data: expected at least one example, got none"),
-        (lambda x, y: [x, y], {}, InputError, r"data: expected a tuple \(x, y\) or \(x, y, weights\), got list"),
+        (lambda x, y: [x, y], {}, InputError, r"fit: expected a tuple \(x, y\) or .*, or a source, got list"),
         (lambda x, y: (np.where(x == x[2, 1], np.nan, x), y), {}, DataError, r"fit: .* got nan at x\[2, 1\]"),
         (lambda x, y: (x, np.where(y == y[3], np.inf, y)), {}, DataError, r"fit: .* got inf at y\[3, 0\]"),
         (lambda x, y: (x, y), {"batch_size": 0}, InputError, "data: expected batch_size >= 1, or None for all, got"),
@@ -272,3 +278,74 @@ def test_an_objective_of_ones_own_with_data_of_ones_own():
     assert list(fitted.history[0]) == ["loss"]
     padded = fit(objective, optax.sgd(0.1), jnp.zeros(()), {}, (x,), key=KEY, n_epochs=60, batch_size=2)
     assert abs(float(padded.params) - 3.0) < 0.7
+
+
+def test_a_nan_of_the_gradient_names_the_layer_and_the_step_before_the_loss_shows_it():
+    # sqrt(0) is fine, its slope is not: the loss of this step is finite, its gradient is not.
+    x = np.array([[0.0], [1.0], [4.0], [0.0], [9.0], [16.0]], np.float32)
+    model = serial(dense(1), jnp.abs, jnp.sqrt, dense(1))
+    params, state = model.init(jax.random.key(0), x)
+    params["00_dense"]["w"] = jnp.ones((1, 1))
+    objective = supervised(model, mean_squared_error)
+    frozen = optax.sgd(0.0)  # 0 times NaN is NaN
+    with pytest.raises(DivergedError, match=r"at step 2 \(epoch 1, batch 2 of 3\), the gradient of 0[12]_") as error:
+        ordered = np.array([1, 2, 3, 0, 4, 5])
+        fit(
+            objective, frozen, params, state, (x[ordered], x[ordered]), key=KEY, n_epochs=2, batch_size=2, shuffle=False
+        )
+    assert error.value.rows.tolist() == [2, 3]
+    equal(error.value.train_state.params, params)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_whether_watched_or_chunked_the_bits_are_the_same(noisy, monkeypatch, every):
+    objective, optimizer, params, state, data = noisy
+    arguments = {"key": KEY, "n_epochs": 2, "batch_size": 4}
+    at_once = fit(objective, optimizer, params, state, data, **arguments)
+    watched = fit(objective, optimizer, params, state, data, **arguments, on_step=lambda step: None)
+    monkeypatch.setattr("fnn.feeding._CHUNK_BYTES", every * 4 * 5 * 4 + 20)
+    chunked = fit(objective, optimizer, params, state, data, **arguments)
+    for other in (watched, chunked):
+        equal(other.params, at_once.params)
+        assert other.history == at_once.history
+
+
+def test_a_source_gives_the_bits_of_its_arrays(noisy):
+    objective, optimizer, params, state, (x, y) = noisy
+
+    class Fetched:
+        def __len__(self):
+            return len(x)
+
+        def take(self, rows):
+            return Batch(x[rows], y[rows])
+
+    arguments = {"key": KEY, "n_epochs": 2, "batch_size": 16}
+    one, other = (fit(objective, optimizer, params, state, data, **arguments) for data in ((x, y), Fetched()))
+    equal(one.params, other.params)
+
+
+def test_validation_joins_the_metrics(noisy):
+    objective, optimizer, params, state, data = noisy
+    seen = []
+
+    def validate(params, state):
+        seen.append(np.asarray(params["01_dense"]["b"]))
+        return {"validation_loss": 2.0}
+
+    fitted = fit(objective, optimizer, params, state, data, key=KEY, n_epochs=2, batch_size=16, validate=validate)
+    assert [list(epoch) for epoch in fitted.history] == [["loss", "accuracy", "validation_loss"]] * 2
+    assert (seen[0] != seen[1]).any()
+    with pytest.raises(InputError, match=r"^fit: expected validate to give names other than .*, got loss$"):
+        fit(objective, optimizer, params, state, data, key=KEY, n_epochs=1, validate=lambda *_: {"loss": 1.0})
+
+
+def test_an_update_that_changes_a_dtype_is_refused(noisy):
+    objective, _, params, state, data = noisy
+    widening = optax.stateless(lambda updates, params: updates)
+    growing = optax.GradientTransformation(lambda params: jnp.zeros((), jnp.int32), lambda u, s, p=None: (u, s * 1.0))
+    fit(objective, widening, params, state, data, key=KEY, n_epochs=1)
+    with pytest.raises(
+        InputError, match=r"leave shapes and dtypes as they are, got opt_state from int32\[\] to float32"
+    ):
+        fit(objective, growing, params, state, data, key=KEY, n_epochs=1)

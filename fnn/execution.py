@@ -1,0 +1,121 @@
+"""How steps are carried out: one compiled program that walks through a chunk of batches, as far as it is told.
+
+Because its bounds are arguments, an epoch at once, in pieces, or step by step are runs of the same machine code, and
+give the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from fnn.errors import InputError
+from fnn.types import Batch, Metrics, Objective, TrainState
+
+StepFn = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+
+
+class Tally(NamedTuple):
+    """What an epoch adds up on the device, so that no step has to wait for its numbers to be read.
+
+    Attributes:
+        sums: metrics times the number of examples.
+        examples: how many examples there were, padding excluded.
+        first_bad: the first step whose loss was not finite, -1 for none.
+    """
+
+    sums: Metrics
+    examples: Float[Array, ""]
+    first_bad: Int[Array, ""]
+
+
+class Carry(NamedTuple):
+    """What the program hands from step to step."""
+
+    train_state: TrainState
+    tally: Tally
+
+
+Advance = Callable[[Carry, Batch, Any, Any], tuple[Carry, Any]]
+"""``(carry, batches, first, last) -> (carry, step)``: the steps ``first`` to before ``last`` of a chunk.
+
+``carry`` is donated, given and got; ``step`` is the number of updates done, to wait for.
+"""
+
+
+@lru_cache(maxsize=8)
+def compiled_advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> Advance:
+    """The program for an objective and an optimizer; a second training with the same two compiles nothing."""
+    step = tallied(make_step(objective, optimizer))
+
+    def advance(carry: Carry, batches: Batch, first: Any, last: Any) -> tuple[Carry, Any]:
+        def body(i: Any, carry: Carry) -> Carry:
+            batch = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, i, keepdims=False), batches)
+            return step(carry, batch)
+
+        carry = jax.lax.fori_loop(first, last, body, carry)
+        return carry, carry.train_state.step + 0
+
+    return jax.jit(advance, donate_argnums=0)
+
+
+def tallied(step: StepFn) -> Callable[[Carry, Any], Carry]:
+    """``step``, adding its metrics to the tally."""
+
+    def run(carry: Carry, batch: Any) -> Carry:
+        train_state, metrics = step(carry.train_state, batch)
+        tally = carry.tally
+        x, _, weights = Batch(*batch)
+        dtype = tally.examples.dtype
+        n = (
+            jnp.sum(weights).astype(dtype)
+            if weights is not None
+            else jnp.full((), jax.tree.leaves(x)[0].shape[0], dtype)
+        )
+        # A batch whose examples all have the weight 0 has the loss 0, and so adds nothing.
+        sums = {name: tally.sums[name] + n * value.astype(dtype) for name, value in metrics.items()}
+        is_first = (tally.first_bad < 0) & ~jnp.isfinite(metrics["loss"])
+        first_bad = jnp.where(is_first, train_state.step, tally.first_bad)
+        return Carry(train_state, Tally(sums, tally.examples + n, first_bad))
+
+    return run
+
+
+def empty_tally(names: list[str]) -> Tally:
+    """Nothing added up yet."""
+    zero: Any = np.zeros((), np.float32)
+    none: Any = np.full((), -1, np.int32)
+    return Tally(dict.fromkeys(names, zero), zero, none)
+
+
+def read_means(tally: Tally) -> dict[str, float]:
+    """The epoch's metrics, the loss first."""
+    host = jax.device_get(tally)
+    names = ["loss", *(name for name in host.sums if name != "loss")]
+    return {name: float(host.sums[name] / host.examples) for name in names}
+
+
+def check_step(step: StepFn, train_state: TrainState, batch: Any) -> list[str]:
+    """The names of the metrics, after a look at whether the step leaves shapes and dtypes as they are.
+
+    Raises:
+        InputError: an update changes the shape or dtype of a parameter or state, so that it could not be repeated.
+    """
+    after, metrics = jax.eval_shape(step, train_state, batch)
+    before = jax.eval_shape(lambda tree: tree, train_state)
+    if jax.tree.structure(after) != jax.tree.structure(before):
+        raise InputError("fit: expected a model that returns its state in the structure in which it was given")
+    for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True):
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            name = jax.tree_util.keystr(path).lstrip(".")
+            raise InputError(
+                f"fit: expected an update to leave shapes and dtypes as they are, "
+                f"got {name} from {old.dtype}{list(old.shape)} to {new.dtype}{list(new.shape)}"
+            )
+    return ["loss", *(name for name in metrics if name != "loss")]
