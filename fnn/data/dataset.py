@@ -1,4 +1,4 @@
-"""A classification data set of images or feature vectors, checked once when it is made."""
+"""A data set of images or feature vectors, checked once when it is made."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ class Dataset(NamedTuple):
 
     Attributes:
         name: what a person calls it.
-        train: ``Batch(x, y)``: inputs float32 of shape (n, ...), images with a channel axis last; classes int32 from 0.
+        train: ``Batch(x, y)``: inputs float32 of shape (n, ...), images with a channel axis last; classes int32 from 0,
+            or for regression numbers, float32 (n, 1).
         test: the same, held out.
-        n_classes: how many classes there are.
+        n_classes: how many classes there are; 0 for regression.
         scale: the inputs are the numbers of the source divided by this.
+        task: what is asked, a name of :func:`fnn.for_task`: ``"single-label"`` or ``"regression"``.
+        class_names: what the classes are called, in the order of their numbers; empty if nobody said.
+        feature_names: what the numbers of an input are called, for tables; else empty.
     """
 
     name: str
@@ -28,6 +32,9 @@ class Dataset(NamedTuple):
     test: Batch
     n_classes: int
     scale: float
+    task: str = "single-label"
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
 
 
 def make_dataset(
