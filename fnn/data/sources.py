@@ -92,7 +92,8 @@ def as_source(data: Any, where: str = "data") -> Source:
         count_examples(whole)
         check_finite(whole, where)
         check_weights(whole, where)
-        return ArraySource(whole)
+        # From arrays in another order, such as transposed ones, NumPy takes rows by copying the whole first.
+        return ArraySource(jax.tree.map(np.ascontiguousarray, whole))
     # An array has a length and a method take too, but its rows are no batches.
     if not (hasattr(data, "__len__") and hasattr(data, "take")) or hasattr(data, "shape"):
         raise InputError(f"{where}: expected a tuple (x, y) or (x, y, weights), or a source, got {type(data).__name__}")
