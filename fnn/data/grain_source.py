@@ -1,7 +1,7 @@
 """Records that are fetched by number, as Grain has them, as a source of examples.
 
-Grain itself is not imported: whatever has ``__len__`` and ``__getitem__`` will do, such as ``grain.MapDataset``, a
-``grain.sources.ArrayRecordDataSource``, a Hugging Face data set or a list. Get it with ``pip install 'fnn[grain]'``.
+Grain itself is not imported: whatever has ``__len__`` and ``__getitem__`` will do, such as ``grain.MapDataset``, one of
+``grain.sources`` or a list. Get it with ``pip install 'fnn[grain]'``.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def _checked(original: Original, path: Path, part: str) -> Num[np.ndarray, "*sha
     packed = path.read_bytes()
     if packed.startswith(_GZIP_MAGIC):
         check_digest(path, packed, original.sha256_gz[part], "gzipped, as published")
-    elif (array.shape, array.dtype) != (original.shapes[part], np.uint8):
+    elif array.shape != original.shapes[part] or array.dtype != np.uint8:
         expected = f"bytes of shape {original.shapes[part]}"
         raise DataError(f"{path}: not the original: expected {expected}, got {array.dtype} of shape {array.shape}")
     return array
