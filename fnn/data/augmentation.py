@@ -255,11 +255,11 @@ def _window(
     expect(min(room) >= 0, where, f"images with their padding of at least {tuple(size)}", f"x.shape == {x.shape}")
     edges = ((0, 0), (padding[0],) * 2, (padding[1],) * 2, (0, 0))
     padded = jnp.pad(x, edges, constant_values=jnp.asarray(fill, x.dtype))
-    corner = jax.random.randint(key, (n, 2), 0, jnp.array(room) + 1)
+    row_key, column_key = jax.random.split(key)
+    top = jax.random.randint(row_key, (n,), 0, room[0] + 1)
+    left = jax.random.randint(column_key, (n,), 0, room[1] + 1)
     # On CPU whole rows are copied; indexing pixel by pixel takes up to ten times as long.
-    return jax.vmap(lambda image, at: jax.lax.dynamic_slice(image, (at[0], at[1], 0), (*size, channels)))(
-        padded, corner
-    )
+    return jax.vmap(lambda image, i, j: jax.lax.dynamic_slice(image, (i, j, 0), (*size, channels)))(padded, top, left)
 
 
 def _interpolate(
