@@ -137,7 +137,10 @@ class Saver:
             there = ", ".join(map(str, steps)) or "none"
             raise CheckpointError(f"{folder}: no state after step {step} there; kept are: {there}")
         try:
-            return self._read(folder / _name(step), fresh)
+            kept = self._read(folder / _name(step), fresh)
+            for later in [later for later in steps if later > step]:  # they will be reached again
+                shutil.rmtree(folder / _name(later), ignore_errors=True)
+            return kept
         except CheckpointError as error:
             for other in reversed([other for other in steps if other < step]):
                 try:
