@@ -222,10 +222,10 @@ def random_affine(
     """
     where = "random_affine"
     least, greatest = scale
-    expect(degrees >= 0, where, "degrees >= 0", f"degrees == {degrees}")
+    expect(0 <= degrees < math.inf, where, "degrees >= 0 and finite", f"degrees == {degrees}")
     expect(0 < least <= greatest < math.inf, where, "0 < scale[0] <= scale[1]", f"scale == {scale}")
     expect(0 <= shear < 90, where, "0 <= shear < 90", f"shear == {shear}")
-    expect(shift >= 0, where, "shift >= 0", f"shift == {shift}")
+    expect(0 <= shift < math.inf, where, "shift >= 0 and finite", f"shift == {shift}")
 
     def apply(key: KeyArray, x: Images) -> Images:
         _check_images(where, x)
@@ -268,16 +268,17 @@ def _interpolate(
     """The images at places between their pixels, each the mean of its four neighbours by their nearness."""
     n, h, w, channels = x.shape
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=jnp.asarray(fill, x.dtype))
-    pixels = padded.reshape(n, (h + 2) * (w + 2), channels)
+    pixels = padded.reshape(n * (h + 2) * (w + 2), channels)
     row, column = jnp.clip(row, -1, h) + 1, jnp.clip(column, -1, w) + 1
     top = jnp.minimum(jnp.floor(row), h)
     left = jnp.minimum(jnp.floor(column), w)
-    corner = top.astype(jnp.int32) * (w + 2) + left.astype(jnp.int32)
+    corner = (jnp.arange(n)[:, None, None] * (h + 2) + top.astype(jnp.int32)) * (w + 2) + left.astype(jnp.int32)
+    barrier: Any = jax.lax.optimization_barrier  # or XLA computes the corners anew for each of the four
+    corner = barrier(corner)
     down, right = (row - top)[..., None], (column - left)[..., None]
 
     def at(offset: int) -> Array:
-        places = (corner + offset).reshape(n, h * w, 1)
-        return jnp.take_along_axis(pixels, places, axis=1).reshape(x.shape).astype(jnp.float32)
+        return pixels.at[corner + offset].get(mode="promise_in_bounds").astype(jnp.float32)
 
     above = at(0) * (1 - right) + at(1) * right
     below = at(w + 2) * (1 - right) + at(w + 3) * right

@@ -102,9 +102,16 @@ def test_affine_equals_scipy():
 
 
 def test_no_angle_changes_nothing_and_bytes_stay_bytes():
-    np.testing.assert_array_equal(random_rotation(0)(KEY, X), X)
+    np.testing.assert_array_equal(random_affine(scale=(1, 1))(KEY, X[:20]), X[:20])
     turned = random_rotation(20)(KEY, jnp.full((4, 9, 9, 1), 200, jnp.uint8))
     assert (turned.dtype, int(turned[0, 4, 4, 0])) == (jnp.uint8, 200)
+
+
+def test_mapped_over_keys_each_has_its_own():
+    keys = jax.random.split(KEY, 2)
+    augment = jax.jit(compose(random_shift(1), random_rotation(20)))
+    mapped = jax.vmap(augment, (0, None))(keys, X[:8])
+    np.testing.assert_allclose(mapped, jnp.stack([augment(key, X[:8]) for key in keys]), atol=1e-5)
 
 
 def test_composed_in_order_compiled_and_repeatable():
@@ -154,6 +161,7 @@ def test_refusals():
         lambda: random_affine(scale=(1.1, 0.9)),
         lambda: random_affine(shear=90),
         lambda: random_affine(shift=float("nan")),
+        lambda: random_rotation(float("inf")),
     ):
         with pytest.raises(InputError, match=r"^(random_\w+|cutout): expected .*, got \w+ == "):
             make()
