@@ -34,6 +34,17 @@ def counting():
     return Callback("counting", lambda train_state: np.zeros((), np.int32), update)
 
 
+@functools.cache
+def problem(width):
+    """The same objects each time, so that one compilation serves all tests."""
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(100, 4)).astype(np.float32), rng.integers(0, 3, 100).astype(np.int32)
+    model = mlp([width], 3, drop_rate=0.3)
+    params, _ = jax.jit(lambda key: model.init(key, x[:1]))(jax.random.key(1))
+    optimizer = optax.inject_hyperparams(optax.adam)(learning_rate=0.02)
+    return supervised(model, cross_entropy), optimizer, params, (x, y)
+
+
 def train(
     folder=None, *, resume=False, every=3, n_epochs=N_EPOCHS, keep_best=None, batch_size=16, on_step=None, **more
 ):
