@@ -11,8 +11,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from fnn.arguments import COMMANDS, parse
 from fnn.errors import DivergedError, InputError
-from fnn.options import COMMANDS, parse
 
 _NO_MEMORY = "RESOURCE_EXHAUSTED: "
 

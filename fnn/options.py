@@ -1,161 +1,263 @@
-"""The options of the command line: their names, their ranges, their help. Imports no JAX."""
+"""The options of a training, once: the command line and the run file are both made from this table. Imports no JAX."""
 
 from __future__ import annotations
 
-import argparse
 import difflib
-import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import Any
 
-DATA = ("digits", "mnist", "idx")
+IDX_DATA = ("mnist", "fashion-mnist", "kmnist")
+DATA = ("digits", *IDX_DATA, "idx", "cifar10", "csv", "npz", "folder")
+TASKS = ("single-label", "regression")
 MODELS = ("mlp", "cnn", "linear")
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "softplus", "sigmoid", "tanh")
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "lion")
-SCHEDULES = ("cosine", "constant")
-COMMANDS = ("train", "evaluate", "predict")
+SCHEDULES = ("cosine", "constant", "linear", "one-cycle")
+PRECISIONS = ("float32", "bfloat16")
+PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, or ``SystemExit`` after ``--help`` or after one line about what is wrong.
+@dataclass(frozen=True)
+class Kind:
+    """What the values of an option are.
+
+    Attributes:
+        read: a word of the command line as a value; what it cannot read it leaves as it is.
+        check: the value, if it is one; else raises ``ValueError`` with what was expected and what came.
+    """
+
+    read: Callable[[str], Any]
+    check: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting: ``--batch-size 32`` on the command line, ``batch_size = 32`` under ``[training]`` in a run file.
+
+    Attributes:
+        section: of the run file.
+        name: of the setting, in the program and, but for ``key``, in the run file.
+        kind: what its values are.
+        help: one line.
+        metavar: what stands for a value in the help; ``""``: a switch.
+        default: ``None``: it depends on data and model, or nothing is done.
+        key: in the run file, where ``name`` would say twice what the section says.
+        also: another spelling on the command line.
+        repeats: whether a repetition of the training needs it.
+    """
+
+    section: str
+    name: str
+    kind: Kind
+    help: str
+    metavar: str = ""
+    default: Any = None
+    key: str = ""
+    also: str = ""
+    repeats: bool = True
+
+    @property
+    def flag(self) -> str:
+        """What it is called on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def key_name(self) -> str:
+        """What it is called in a run file."""
+        return self.key or self.name
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint at the known name that is most like ``word``, or nothing.
 
     Example:
-        >>> parse(["train", "--epochs", "3"]).epochs
-        3
+        >>> nearest("trian", ["train", "evaluate"])
+        '; did you mean train?'
     """
-    parser, subparsers = _parsers()
-    first = next((word for word in arguments if not word.startswith("-")), None)
-    if first is not None and first not in COMMANDS:
-        parser.error(f"unknown command {first!r}{_nearest(first, COMMANDS)}")
-    options, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        here = subparsers[options.command]
-        word = unknown[0].partition("=")[0]
-        if not word.startswith("-"):
-            here.error(f"unexpected argument {word!r}")
-        here.error(f"unknown option {word}{_nearest(word, here.option_names())}")
-    return options
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; {self.prog} --help lists the options\n")
+def one_of(known: Sequence[str]) -> Kind:
+    """One of some names.
 
-    def option_names(self) -> list[str]:
-        return [name for action in self._actions for name in action.option_strings]
+    Example:
+        >>> one_of(("mlp", "cnn")).check("cmn")
+        Traceback (most recent call last):
+            ...
+        ValueError: unknown 'cmn'; did you mean cnn?
+    """
+
+    def check(value: Any) -> Any:
+        if value not in known:
+            hint = nearest(value, known) if isinstance(value, str) else ""
+            raise ValueError(f"unknown {value!r}{hint or ', one of ' + '|'.join(known)}")
+        return value
+
+    return Kind(str, check)
 
 
-def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
-    parser = _Parser(prog="fnn", description="Train small and medium neural networks.", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train | evaluate | predict")
-    train = commands.add_parser(
-        "train",
-        help="train a network and keep its parameters",
-        description="Train a network. Without options: a small one on the digits that come with scikit-learn.",
-        allow_abbrev=False,
+def list_of(kind: Kind, what: str) -> Kind:
+    """Some values of a kind, with commas between them on the command line, an array in a run file."""
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, list) or not value:
+            raise ValueError(f"expected a list of {what}, got {value!r}")
+        return [kind.check(one) for one in value]
+
+    return Kind(lambda text: [kind.read(part) for part in text.split(",")], check)
+
+
+def _kind(read: Callable[[str], Any], holds: Callable[[Any], bool], wanted: str) -> Kind:
+    def check(value: Any) -> Any:
+        if not holds(value):
+            raise ValueError(f"expected {wanted}, got {value!r}")
+        return value
+
+    return Kind(read, check)
+
+
+def _whole_number(low: int, high: int | None = None) -> Kind:
+    wanted = f"an integer of at least {low}" if high is None else f"an integer from {low} to {high}"
+    return _kind(
+        _read_whole, lambda value: type(value) is int and low <= value and (high is None or value <= high), wanted
     )
-    _add_data(train, "digits")
-    model = train.add_argument_group("model")
-    model.add_argument("--model", type=_one_of(MODELS), default="mlp", metavar=_list(MODELS), help="default: mlp")
-    model.add_argument("--hidden", type=_sizes, metavar="N,N", help="widths of the hidden dense layers")
-    model.add_argument("--channels", type=_sizes, metavar="N,N", help="channels of the stages of a cnn")
-    model.add_argument("--activation", type=_one_of(ACTIVATIONS), metavar="NAME", help=f"{_list(ACTIVATIONS)}: relu")
-    model.add_argument("--drop-rate", type=_fraction, metavar="P", help="dropout, 0 for none")
-    training = train.add_argument_group("training (defaults depend on data and model)")
-    training.add_argument("--epochs", type=_positive, metavar="N", help="passes over the training images")
-    training.add_argument(
-        "--batch-size", type=_batch_size, metavar="N", help='images per update; 1: online; "full": all'
-    )
-    training.add_argument("--learning-rate", type=_rate, metavar="X", help="of the first update")
-    training.add_argument(
-        "--schedule", type=_one_of(SCHEDULES), default="cosine", metavar=_list(SCHEDULES), help="default: cosine, to 0"
-    )
-    training.add_argument(
-        "--optimizer", type=_one_of(OPTIMIZERS), default="adam", metavar="NAME", help=f"{_list(OPTIMIZERS)}: adam"
-    )
-    training.add_argument("--seed", type=_seed, default=0, metavar="N", help="decides every random choice; default: 0")
-    output = train.add_argument_group("output")
-    output.add_argument("--out", metavar="DIR", help="where to keep the parameters; default: runs/DATA-MODEL")
-    output.add_argument("--json", action="store_true", help="one JSON document on stdout")
-
-    evaluate = commands.add_parser(
-        "evaluate",
-        help="judge kept parameters by held-out images",
-        description="Judge kept parameters by the held-out images of their data set, or of another.",
-        allow_abbrev=False,
-    )
-    predict = commands.add_parser(
-        "predict",
-        help="classify images with kept parameters",
-        description="Classify images: those of an IDX file, or held-out ones.",
-        allow_abbrev=False,
-    )
-    for command in (evaluate, predict):
-        command.add_argument("run", nargs="?", metavar="RUN", help="folder of a training; default: the newest in runs/")
-        command.add_argument("--json", action="store_true", help="one JSON document on stdout")
-        _add_data(command, None)
-    predict.add_argument("--images", metavar="FILE", help="an IDX file of images, gzipped or not")
-    predict.add_argument("--count", type=_positive, metavar="N", help="the first N; default: all of FILE, else 10")
-    return parser, {"train": train, "evaluate": evaluate, "predict": predict}
 
 
-def _add_data(parser: argparse.ArgumentParser, default: str | None) -> None:
-    group = parser.add_argument_group("data")
-    told = f"default: {default}" if default else "default: what RUN was trained on"
-    group.add_argument("--data", type=_one_of(DATA), default=default, metavar=_list(DATA), help=told)
-    group.add_argument("--data-dir", metavar="DIR", help="folder with the four IDX files; mnist: downloaded without it")
-    for part in ("train-images", "train-labels", "test-images", "test-labels"):
-        group.add_argument(f"--{part}", metavar="FILE", help="one IDX file, with --data idx")
+def _read_whole(text: str) -> Any:
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _real(holds: Callable[[float], bool], wanted: str) -> Kind:
+    def read(text: str) -> Any:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+    kind = _kind(read, lambda value: type(value) in (int, float) and holds(value), wanted)
+    return Kind(read, lambda value: float(kind.check(value)))
+
+
+def _is_text(value: Any) -> bool:
+    # A name of other bytes than UTF-8 could not be written into a run file.
+    return isinstance(value, str) and value != "" and not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+POSITIVE = _whole_number(1, 2**31 - 1)
+_SEED = _whole_number(0, 2**32 - 1)
+_TEXT = _kind(str, _is_text, "text in UTF-8")
+_SWITCH = _kind(str, lambda value: type(value) is bool, "true or false")
+# Within the normal numbers of float32, in which it is used.
+_RATE = _real(lambda x: 2.0**-126 <= x < 2.0**128, "a positive number from 1.2e-38 to 3.4e38")
+_DECAY = _real(lambda x: x == 0 or 2.0**-126 <= x < 2.0**128, "0 or a positive number from 1.2e-38 to 3.4e38")
+_FRACTION = _real(lambda x: 0 <= x < 1, "a number from 0 to below 1")
+_SHARE = _real(lambda x: 0 < x < 1, "a number between 0 and 1")
+_BATCH_SIZE = _kind(
+    _read_whole,
+    lambda value: value == "full" or (type(value) is int and value >= 1),
+    'an integer of at least 1, or "full"',
+)
+_SIZES = list_of(POSITIVE, "integers")
+
+
+def _is_augmentation(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    name, colon, amount = value.partition(":")
+    if name == "flip":
+        return not colon
+    return name in ("shift", "rotate", "cutout") and (not colon or (amount.isdecimal() and 1 <= int(amount) < 180))
+
+
+_AUGMENT = _kind(str, _is_augmentation, "flip, shift:PIXELS, rotate:DEGREES or cutout:PIXELS")
 
 
 def _list(names: Iterable[str]) -> str:
     return "|".join(names)
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]}?" if found else ""
-
-
-def _one_of(known: tuple[str, ...]) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if text not in known:
-            raise argparse.ArgumentTypeError(f"unknown {text!r}{_nearest(text, known) or f', one of {_list(known)}'}")
-        return text
-
-    return check
-
-
-def _number(text: str, kind: type[int] | type[float], holds: Callable[[float], bool], wanted: str) -> float:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = math.nan
-    if not holds(value):
-        raise argparse.ArgumentTypeError(f"expected {wanted}, got {text!r}")
-    return value
-
-
-def _positive(text: str) -> int:
-    return int(_number(text, int, lambda n: 1 <= n < 2**31, "an integer from 1 to 2147483647"))
-
-
-def _seed(text: str) -> int:
-    return int(_number(text, int, lambda n: 0 <= n < 2**32, "an integer from 0 to 4294967295"))
-
-
-def _rate(text: str) -> float:
-    # Within the normal numbers of float32, in which it is used.
-    return _number(text, float, lambda x: 2.0**-126 <= x < 2.0**128, "a positive number from 1.2e-38 to 3.4e38")
-
-
-def _fraction(text: str) -> float:
-    return _number(text, float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
-
-
-def _batch_size(text: str) -> int | str:
-    return text if text == "full" else int(_number(text, int, lambda n: n >= 1, 'an integer of at least 1, or "full"'))
-
-
-def _sizes(text: str) -> list[int]:
-    return [_positive(part) for part in text.split(",")]
+DATA_OPTIONS = (
+    Option("data", "data", one_of(DATA), "what to learn", _list(DATA), "digits", key="name"),
+    Option(
+        "data",
+        "data_path",
+        _TEXT,
+        "file or folder of the data; mnist and the like, cifar10: downloaded without it",
+        "PATH",
+        key="path",
+        also="--data-dir",
+    ),
+    *(Option("data", part, _TEXT, "one IDX file, with --data idx", "FILE") for part in PARTS),
+    Option("data", "target", _TEXT, "csv: the column to predict; default: the last", "COLUMN"),
+    Option("data", "features", list_of(_TEXT, "names"), "csv: the columns to predict from; default: all others", "A,B"),
+    Option("data", "task", one_of(TASKS), "csv, npz: predict a class or a number", _list(TASKS)),
+    Option("data", "test_path", _TEXT, "csv: a second file, to test with", "FILE"),
+    Option("data", "held_out", _SHARE, "csv, npz, folder: share held out to test with; default: 0.2", "P"),
+    Option("data", "image_size", _SIZES, "folder: height and width that images are brought to", "H,W"),
+    Option("data", "standardize", _SWITCH, "csv, npz: features of mean 0 and deviation 1; default: csv"),
+)
+OPTIONS = (
+    *DATA_OPTIONS,
+    Option("data", "validation", _FRACTION, "share of the training data to judge each epoch by", "P", 0.0),
+    Option("model", "model", one_of(MODELS), "the kind of network", _list(MODELS), "mlp", key="name"),
+    Option("model", "hidden", _SIZES, "widths of the hidden dense layers", "N,N"),
+    Option("model", "channels", _SIZES, "channels of the stages of a cnn", "N,N"),
+    Option("model", "activation", one_of(ACTIVATIONS), f"{_list(ACTIVATIONS)}; default: relu", "NAME"),
+    Option("model", "drop_rate", _FRACTION, "dropout, 0 for none", "P"),
+    Option("training", "epochs", POSITIVE, "passes over the training data", "N"),
+    Option("training", "batch_size", _BATCH_SIZE, 'examples per update; 1: online; "full": all', "N"),
+    Option("training", "optimizer", one_of(OPTIMIZERS), f"{_list(OPTIMIZERS)}; default: adam", "NAME", "adam"),
+    Option("training", "learning_rate", _RATE, "of the first update; one-cycle: the highest", "X"),
+    Option(
+        "training",
+        "schedule",
+        one_of(SCHEDULES),
+        "how the learning rate goes on; all but constant to 0",
+        _list(SCHEDULES),
+    ),
+    Option(
+        "training", "warmup", _whole_number(0, 2**31 - 1), "updates in which the learning rate rises from 0", "N", 0
+    ),
+    Option(
+        "training",
+        "weight_decay",
+        _DECAY,
+        "of weights, not biases; adamw, lion: beside the gradient, others: within it",
+        "X",
+    ),
+    Option("training", "clip", _RATE, "greatest norm of the gradient", "X"),
+    Option("training", "accumulate", POSITIVE, "batches whose gradients make one update", "N", 1),
+    Option(
+        "training",
+        "augment",
+        list_of(_AUGMENT, "augmentations"),
+        "images changed at random: flip, shift:PIXELS, rotate:DEGREES, cutout:PIXELS",
+        "A,B",
+    ),
+    Option("training", "label_smoothing", _FRACTION, "share of each target spread over all classes", "P"),
+    Option("training", "seed", _SEED, "decides every random choice", "N", 0),
+    Option(
+        "checkpoints",
+        "checkpoint_every",
+        POSITIVE,
+        "batches between two states; default: one per epoch",
+        "N",
+        key="every",
+    ),
+    Option("checkpoints", "keep", POSITIVE, "how many of the newest states are kept", "N", 2),
+    Option(
+        "checkpoints",
+        "keep_best",
+        _TEXT,
+        "also the state after the best epoch by this, such as validation_loss",
+        "METRIC",
+    ),
+    Option("output", "out", _TEXT, "folder of the run; default: a new one, runs/DATA-MODEL", "DIR", repeats=False),
+    Option("output", "json", _SWITCH, "one JSON document on stdout", default=False, repeats=False),
+)
+SECTIONS = tuple(dict.fromkeys(option.section for option in OPTIONS))

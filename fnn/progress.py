@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fnn.runs import as_json
 from fnn.summary import Row
 
 
@@ -80,6 +82,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for row in rows:
         table.add_row(*row)
     Console(file=sys.stdout, highlight=False).print(table)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON document on stdout; null stands for what is not finite."""
+    print(as_json(document))
 
 
 def _shape(shape: tuple[int, ...]) -> str:

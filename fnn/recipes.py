@@ -1,40 +1,25 @@
-"""From the options of the command line to data, model and optimizer, by way of plain data that JSON can hold."""
+"""From settings to model, objective and optimizer, by way of plain data that JSON and TOML can hold."""
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 
 from fnn import activations
-from fnn.data import Dataset, load_digits, load_idx, load_mnist
+from fnn.data import Dataset, Standard, augmented, compose, cutout, random_flip, random_rotation, random_shift
+from fnn.data.augmentation import Augment
 from fnn.data.batching import effective_size
 from fnn.errors import CheckpointError, InputError
+from fnn.losses import softmax_cross_entropy
 from fnn.models import cnn, linear, mlp
-from fnn.options import ACTIVATIONS
-from fnn.types import Model
-
-_PARTS = ("train_images", "train_labels", "test_images", "test_labels")
-
-
-class Recipe(NamedTuple):
-    """What is trained and how, as plain data.
-
-    Attributes:
-        model: name and arguments of the model.
-        training: epochs, batch_size (``None`` for all), learning_rate, schedule, optimizer, seed.
-    """
-
-    model: dict[str, Any]
-    training: dict[str, Any]
-
-    def n_steps(self, n_examples: int) -> int:
-        """How many updates the training takes."""
-        steps_per_epoch = -(-n_examples // effective_size(self.training["batch_size"], n_examples))
-        return int(self.training["epochs"] * steps_per_epoch)
-
+from fnn.objectives import supervised
+from fnn.options import ACTIVATIONS, OPTIONS
+from fnn.tasks import Task
+from fnn.types import ExampleLoss, Model, Objective
 
 # Small images learn in seconds with a small network; the others get what MNIST needs.
 _SMALL: dict[str, dict[str, Any]] = {
@@ -61,41 +46,61 @@ _LARGE: dict[str, dict[str, Any]] = {
     },
     "linear": {"epochs": 10, "batch_size": 128, "learning_rate": 1e-3},
 }
-_TAKES = {"mlp": {"hidden", "activation", "drop_rate"}, "cnn": {"hidden", "channels", "activation", "drop_rate"}}
+_ALWAYS = {"activation": "relu", "schedule": "cosine"}
+_OF_MODEL = ("hidden", "channels", "activation", "drop_rate")
+_TAKES = {"mlp": ("hidden", "activation", "drop_rate"), "cnn": _OF_MODEL, "linear": ()}
+_DECOUPLED = ("adamw", "lion")
 
 
-def choose(options: Namespace, data: Dataset) -> Recipe:
-    """The options, and for what was left open the defaults for this data and model.
+def resolve(given: Mapping[str, Any], data: Dataset) -> dict[str, Any]:
+    """All settings: those given, and for what was left open the defaults for this data and model.
 
     Raises:
-        InputError: an option that the model does not have.
+        InputError: a setting that the model or the task does not have.
+
+    Example:
+        >>> from fnn.data import load_digits
+        >>> resolve({"model": "linear"}, load_digits())["epochs"]
+        40
     """
-    name = options.model
-    defaults = {"activation": "relu", **(_SMALL if data.name == "digits" else _LARGE)[name]}
-    given = {option: getattr(options, option) for option in ("hidden", "channels", "activation", "drop_rate")}
-    for option, value in given.items():
-        if value is not None and option not in _TAKES.get(name, ()):
-            raise InputError(f"--model {name} has no --{option.replace('_', '-')}")
-    chosen = defaults | {option: value for option, value in given.items() if value is not None}
-    model = {"name": name, "n_out": data.n_classes}
-    model |= {option: chosen[option] for option in sorted(_TAKES.get(name, ()))}
-    if name == "cnn" and len(model["hidden"]) != 1:
-        raise InputError(f"--model cnn has one hidden dense layer, got --hidden {','.join(map(str, model['hidden']))}")
-    training = {
-        "epochs": options.epochs or defaults["epochs"],
-        "batch_size": options.batch_size if options.batch_size is not None else defaults["batch_size"],
-        "learning_rate": options.learning_rate or defaults["learning_rate"],
-        "schedule": options.schedule,
-        "optimizer": options.optimizer,
-        "seed": options.seed,
-    }
-    if training["batch_size"] == "full":
-        training["batch_size"] = None
-    return Recipe(model, training)
+    given = {name: value for name, value in given.items() if value is not None}
+    settings: dict[str, Any] = {option.name: option.default for option in OPTIONS}
+    name = given.get("model", settings["model"])
+    for option in OPTIONS:
+        if option.name in _OF_MODEL and option.name in given and option.name not in _TAKES[name]:
+            raise InputError(f"--model {name} has no {option.flag}")
+    defaults = _ALWAYS | (_SMALL if data.name == "digits" or data.feature_names else _LARGE)[name]
+    settings |= {key: value for key, value in defaults.items() if key not in _OF_MODEL or key in _TAKES[name]}
+    settings |= given
+    if name == "cnn" and len(settings["hidden"]) != 1:
+        hidden = ",".join(map(str, settings["hidden"]))
+        raise InputError(f"--model cnn has one hidden dense layer, got --hidden {hidden}")
+    if settings["schedule"] == "one-cycle" and settings["warmup"]:
+        raise InputError("--schedule one-cycle rises by itself and has no --warmup")
+    for image_only, wanted in (("augment", settings["augment"]), ("model", name == "cnn")):
+        if wanted and data.train.x.ndim != 4:
+            got = f"inputs of shape {data.train.x.shape[1:]}"
+            raise InputError(
+                f"--{image_only} {name if image_only == 'model' else ','.join(wanted)} needs images, got {got}"
+            )
+    if settings["label_smoothing"] and data.task != "single-label":
+        raise InputError("--label-smoothing goes with classes, got a regression")
+    return settings
+
+
+def describe_model(settings: Mapping[str, Any], n_out: int) -> dict[str, Any]:
+    """Name and arguments of the model that settings ask for.
+
+    Example:
+        >>> describe_model({"model": "linear"}, 10)
+        {'name': 'linear', 'n_out': 10}
+    """
+    name = settings["model"]
+    return {"name": name, "n_out": n_out} | {option: settings[option] for option in _TAKES[name]}
 
 
 def build(description: Mapping[str, Any]) -> Model:
-    """The model that a recipe describes.
+    """The model that a description names.
 
     Raises:
         CheckpointError: there is no such model or activation.
@@ -122,87 +127,121 @@ def build(description: Mapping[str, Any]) -> Model:
     raise CheckpointError(f"expected a model of the name mlp, cnn or linear, got {name!r}")
 
 
-def optimizer(training: Mapping[str, Any], n_steps: int) -> optax.GradientTransformation:
-    """The Optax optimizer that a recipe names, its learning rate constant or falling to 0 along a cosine.
+def in_units(model: Model, targets: Standard | None) -> Model:
+    """A model that was trained on standardized targets, giving its outputs in the units of the source.
 
     Example:
-        >>> recipe = {"optimizer": "sgd", "learning_rate": 0.1, "schedule": "constant"}
-        >>> optimizer(recipe, 100).init({}) is not None
-        True
+        >>> import numpy as np
+        >>> from fnn import dense
+        >>> model = in_units(dense(1, bias=False), Standard(np.array([2.0]), np.array([10.0])))
+        >>> model.apply({"w": jnp.ones((1, 1))}, {}, jnp.array([[3.0]]))[0].tolist()
+        [[32.0]]
     """
-    rate: Any = training["learning_rate"]
-    if training["schedule"] == "cosine":
-        rate = optax.cosine_decay_schedule(rate, n_steps)
-    if training["optimizer"] in ("momentum", "nesterov"):
-        return optax.sgd(rate, momentum=0.9, nesterov=training["optimizer"] == "nesterov")
-    make: Callable[[Any], optax.GradientTransformation] = getattr(optax, training["optimizer"])
-    return make(rate)
+    if targets is None:
+        return model
+    mean, spread = jnp.asarray(targets.mean, jnp.float32), jnp.asarray(targets.spread, jnp.float32)
+
+    def apply(params: Any, state: Any, x: Any, **keywords: Any) -> tuple[Any, Any]:
+        outputs, state = model.apply(params, state, x, **keywords)
+        return outputs * spread[None] + mean[None], state
+
+    return Model(model.init, apply, model.name)
 
 
-def load_data(
-    name: str | None, data_dir: str | None, files: Mapping[str, str], *, n_classes: int | None = None
-) -> Dataset:
-    """The data set of that name.
+def objective(model: Model, task: Task, settings: Mapping[str, Any]) -> Objective:
+    """What training minimises: the loss of the task, labels smoothed and images augmented if the settings say so."""
+    loss = task.loss
+    if settings["label_smoothing"]:
+        loss = _smoothed(settings["label_smoothing"])
+    whole = supervised(model, loss, task.metrics)
+    augments = [_augment(word) for word in settings["augment"] or ()]
+    return augmented(whole, compose(*augments)) if augments else whole
 
-    Args:
-        name: digits, mnist or idx.
-        data_dir: the folder of an mnist or idx data set.
-        files: single files of an idx data set, by part.
-        n_classes: of an idx data set, where it does not go by the training labels.
+
+def n_steps(settings: Mapping[str, Any], n_examples: int) -> int:
+    """How many batches the training takes."""
+    size = None if settings["batch_size"] == "full" else settings["batch_size"]
+    return int(settings["epochs"] * -(-n_examples // effective_size(size, n_examples)))
+
+
+def learning_rates(settings: Mapping[str, Any], n_batches: int) -> optax.Schedule | float:
+    """The learning rate, by the number of updates so far, or constant.
 
     Raises:
-        InputError: there is none of that name, or the other arguments do not belong to it.
-        DataError: it is missing or damaged.
+        InputError: the warm-up is longer than the training.
 
     Example:
-        >>> load_data("digits", None, {}).n_classes
-        10
+        >>> learning_rates({"learning_rate": 0.1, "schedule": "constant", "warmup": 0, "accumulate": 1}, 100)
+        0.1
     """
-    if files and name != "idx":
-        raise InputError(f"single IDX files go with --data idx, got --data {name}")
-    if name == "digits":
-        if data_dir is not None:
-            raise InputError("--data-dir goes with --data mnist or idx; digits come with scikit-learn")
-        return load_digits()
-    if name == "mnist":
-        return load_mnist(data_dir)
-    if name == "idx":
-        return load_idx(
-            data_dir,
-            train_images=files.get("train_images"),
-            train_labels=files.get("train_labels"),
-            test_images=files.get("test_images"),
-            test_labels=files.get("test_labels"),
-            n_classes=n_classes,
-        )
-    raise InputError(f"expected data of the name digits, mnist or idx, got {name!r}")
+    peak, name, warmup = float(settings["learning_rate"]), settings["schedule"], settings["warmup"]
+    total = max(1, n_batches // settings["accumulate"])
+    if warmup >= total and warmup:
+        raise InputError(f"--warmup is shorter than the training of {total} updates, got {warmup}")
+    if name == "one-cycle":
+        # From a twenty-fifth of the highest rate in three tenths of the time, and down to a 10,000th of that.
+        rise = max(1, round(0.3 * total))
+        return optax.warmup_cosine_decay_schedule(peak / 25, peak, rise, max(total, rise + 1), peak / 25e4)
+    rest = total - warmup
+    after: Any = peak
+    if name == "cosine":
+        after = optax.cosine_decay_schedule(peak, rest)
+    elif name == "linear":
+        after = optax.linear_schedule(peak, 0.0, rest)
+    if not warmup:
+        return after
+    rising = optax.linear_schedule(peak / (warmup + 1), peak, warmup)
+    return optax.join_schedules([rising, after if callable(after) else optax.constant_schedule(peak)], [warmup])
 
 
-def idx_files(options: Namespace) -> dict[str, str]:
-    """The single IDX files that the options name, by part."""
-    return {part: getattr(options, part) for part in _PARTS if getattr(options, part) is not None}
-
-
-def describe_data(data: Dataset) -> dict[str, Any]:
-    """What a kept model must know again of its data.
+def optimizer(settings: Mapping[str, Any], n_batches: int) -> optax.GradientTransformation:
+    """The Optax chain that the settings name: gradients accumulated, clipped, decayed, scaled.
 
     Example:
-        >>> describe_data(load_digits())["input_shape"]
-        [8, 8, 1]
+        >>> from fnn.data import load_digits
+        >>> optimizer(resolve({"optimizer": "sgd", "clip": 1.0}, load_digits()), 100).init({"w": jnp.ones(2)}) is None
+        False
     """
-    return {
-        "name": data.name,
-        "train_examples": len(data.train.x),
-        "test_examples": len(data.test.x),
-        "input_shape": list(data.train.x.shape[1:]),
-        "n_classes": data.n_classes,
-        "scale": data.scale,
-    }
+    rate, name, decay = learning_rates(settings, n_batches), settings["optimizer"], settings["weight_decay"]
+    chain: list[optax.GradientTransformation] = []
+    if settings["clip"] is not None:
+        chain.append(optax.clip_by_global_norm(settings["clip"]))
+    if decay and name not in _DECOUPLED:
+        chain.append(optax.add_decayed_weights(decay, mask=_weights))
+    if name in ("momentum", "nesterov"):
+        chain.append(optax.sgd(rate, momentum=0.9, nesterov=name == "nesterov"))
+    elif name in _DECOUPLED:
+        make: Callable[..., optax.GradientTransformation] = getattr(optax, name)
+        chain.append(make(rate, mask=_weights) if decay is None else make(rate, weight_decay=decay, mask=_weights))
+    else:
+        chain.append(getattr(optax, name)(rate))
+    whole = chain[0] if len(chain) == 1 else optax.chain(*chain)
+    if settings["accumulate"] > 1:
+        return optax.MultiSteps(whole, settings["accumulate"]).gradient_transformation()
+    return whole
 
 
-def describe_source(options: Namespace) -> dict[str, Any]:
-    """Where the data came from, so that ``evaluate`` finds it again."""
-    return {"data": options.data, "data_dir": options.data_dir, "files": idx_files(options)}
+def _weights(params: Any) -> Any:
+    """Which parameters decay: matrices and kernels, no biases, no scales of a normalisation."""
+    return jax.tree.map(lambda leaf: jnp.ndim(leaf) >= 2, params)
+
+
+def _smoothed(share: float) -> ExampleLoss:
+    def loss(outputs: Any, targets: Any, /) -> Any:
+        n_classes = outputs.shape[-1]
+        one_hot = jax.nn.one_hot(targets, n_classes, dtype=outputs.dtype)
+        return softmax_cross_entropy(outputs, (1 - share) * one_hot + share / n_classes)
+
+    return loss
+
+
+def _augment(word: str) -> Augment:
+    name, _, amount = word.partition(":")
+    if name == "flip":
+        return random_flip()
+    if name == "rotate":
+        return random_rotation(float(amount or 10))
+    return random_shift(int(amount or 2)) if name == "shift" else cutout(int(amount or 8))
 
 
 def _activation(name: str) -> Callable[[Any], Any]:

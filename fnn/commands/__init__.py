@@ -1,0 +1,7 @@
+"""What the commands of the command line do, given their options."""
+
+from fnn.commands.evaluate import evaluate
+from fnn.commands.predict import predict
+from fnn.commands.train import train
+
+__all__ = ["evaluate", "predict", "train"]
