@@ -57,7 +57,7 @@ def compose(*augments: Augment) -> Augment:
     """One augmentation after another, each with a key of its own.
 
     Example:
-        >>> augment = compose(random_flip(), random_shift(2))
+        >>> augment = jax.jit(compose(random_flip(), random_shift(2)))
         >>> augment(jax.random.key(0), jnp.ones((8, 28, 28, 1))).shape
         (8, 28, 28, 1)
     """
@@ -186,7 +186,7 @@ def random_rotation(degrees: float, fill: float = 0.0) -> Augment:
     See :func:`random_affine`, which this is a case of.
 
     Example:
-        >>> random_rotation(15)(jax.random.key(0), jnp.ones((8, 28, 28, 1))).shape
+        >>> jax.jit(random_rotation(15))(jax.random.key(0), jnp.ones((8, 28, 28, 1))).shape
         (8, 28, 28, 1)
     """
     return random_affine(degrees=degrees, fill=fill)
@@ -216,7 +216,7 @@ def random_affine(
         InputError: an argument is out of range; in use, the inputs are no images.
 
     Example:
-        >>> augment = random_affine(degrees=10, scale=(0.9, 1.1), shift=1.5)
+        >>> augment = jax.jit(random_affine(degrees=10, scale=(0.9, 1.1), shift=1.5))
         >>> augment(jax.random.key(0), jnp.ones((8, 28, 28, 1))).shape
         (8, 28, 28, 1)
     """
