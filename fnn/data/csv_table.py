@@ -105,8 +105,8 @@ def _read(path: str | Path, target: str | None, features: Sequence[str] | None, 
     for name in (target, *wanted):
         if name not in names or not name:
             raise DataError(f"{path}: no column {name!r}; the first line names {', '.join(map(repr, names))}")
-    if not wanted or target in wanted:
-        raise DataError(f"{path}: expected columns to predict {target!r} from, got {wanted or 'none'}")
+    if not wanted or target in wanted or len(set(wanted)) < len(wanted):
+        raise DataError(f"{path}: expected different columns to predict {target!r} from, got {wanted or 'none'}")
     at, target_at = [names.index(name) for name in wanted], names.index(target)
     numbers, targets, lines = array("d"), [], []
     for line, row in rows:

@@ -20,7 +20,7 @@ from fnn.types import Batch
 _MOST = 2**31 - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RecordSource:
     """Records as a :class:`fnn.Source`; see :func:`from_grain`.
 

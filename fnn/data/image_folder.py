@@ -32,7 +32,7 @@ _GREY, _COLOUR = ("1", "L"), ("LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGB
 _THREADS = min(8, os.cpu_count() or 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageFolder:
     """Image files as a :class:`fnn.Source`: an image is decoded when it is asked for. See :func:`image_folder`.
 

@@ -40,7 +40,7 @@ class Source(Protocol):
         """The examples with these numbers, in this order, as NumPy arrays with the examples along axis 0."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArraySource:
     """Arrays in memory as a :class:`Source`.
 

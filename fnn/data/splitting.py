@@ -56,7 +56,7 @@ def split(
     return Subset(source, parts[0]), Subset(source, parts[1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subset:
     """Some of the examples of a source, as a source.
 

@@ -100,8 +100,9 @@ def test_refusals(write, tmp_path):
     path = write(lines(*ROWS))
     with pytest.raises(DataError, match=r"no column 'sort'; the first line names 'length', 'width', 'kind'$"):
         load_csv(path, target="sort")
-    with pytest.raises(DataError, match=r"columns to predict 'kind' from, got none$"):
-        load_csv(path, features=[])
+    for features in ([], ["kind"], ["width", "width"]):
+        with pytest.raises(DataError, match=r"columns to predict 'kind' from, got (none|\[.*\])$"):
+            load_csv(path, features=features)
     with pytest.raises(DataError, match=r"line 2, column 'kind': expected a number, got 'rose'$"):
         load_csv(path, task="regression")
     with pytest.raises(DataError, match=r"test.csv, line 2, .* one of the classes of the training data, got 'tulip'$"):
