@@ -4,6 +4,7 @@ import jax
 import optax
 
 import fnn
+from fnn.tables import text_table
 
 digits = fnn.load_digits()
 model = fnn.mlp([30], 10, activation=fnn.sigmoid)
@@ -20,5 +21,4 @@ def run(key, learning_rate):
 
 
 swept = fnn.sweep(run, seeds=8, learning_rate=[0.01, 0.03, 0.1, 0.3, 1.0, 3.0])
-for row in swept.over_seeds():
-    print("{learning_rate:5.2f}  accuracy {accuracy_mean:.4f} ± {accuracy_std:.4f}  loss {loss_mean:.4f}".format(**row))
+print(text_table(swept.over_seeds()))

@@ -49,6 +49,28 @@ class Swept(NamedTuple):
         columns = {**self.settings, **self._scalars()}
         return [{name: column[i].item() for name, column in columns.items()} for i in range(len(self.settings["seed"]))]
 
+    def table(self) -> list[dict[str, Any]]:
+        """:meth:`rows` for people and files: with whether a run diverged, and None for what is not finite.
+
+        So it is JSON as it stands; :func:`fnn.text_table` and :func:`fnn.csv_table` write it.
+        A run diverged if anything that it gave is not finite, or its ``first_bad`` (:func:`fnn.fit_scan`) is a step.
+
+        Example:
+            >>> Swept({"seed": np.array([0, 1])}, {"loss": np.array([0.5, np.nan])}, 2).table()
+            [{'seed': 0, 'loss': 0.5, 'diverged': False}, {'seed': 1, 'loss': None, 'diverged': True}]
+        """
+        diverged = np.zeros(len(self.settings["seed"]), bool)
+        for leaf in jax.tree.leaves(self.results):
+            if jnp.issubdtype(leaf.dtype, jnp.inexact):
+                diverged |= ~np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
+        for name, column in self._scalars().items():
+            if name.split("/")[-1] == "first_bad":
+                diverged |= column >= 0
+        rows = self.rows()
+        for row, lost in zip(rows, diverged.tolist(), strict=True):
+            row.update({name: None for name, value in row.items() if not np.isfinite(value)}, diverged=lost)
+        return rows
+
     def over_seeds(self) -> list[dict[str, Any]]:
         """A dict per setting: how many seeds, then mean and standard deviation over them of each single number.
 

@@ -39,7 +39,10 @@ def first_layer_filters(params: Params, input_shape: tuple[int, ...], *, limit: 
         )
     n_all, shown = len(pictures), pictures[:limit]
     wide = shown.shape[2] / shown.shape[1]
-    n_columns = min(len(shown), max(1, round(math.sqrt(len(shown) * 1.6 / wide))))
+    ideal = max(1, round(math.sqrt(len(shown) * 1.6 / wide)))
+    # Of nearly the best widths the one that leaves the fewest places empty.
+    n_columns = min(range(max(1, ideal - 2), ideal + 3), key=lambda n: (-len(shown) % n, abs(n - ideal)))
+    n_columns = min(n_columns, len(shown))
     n_rows = -(-len(shown) // n_columns)
     figure = new_figure(max(4.0, 0.85 * wide * n_columns + 1.2), max(2.0, 0.85 * n_rows + 0.6))
     note = f"first layer, {n_all} units" if len(shown) == n_all else f"first layer, {len(shown)} of {n_all} units"

@@ -1,5 +1,6 @@
 """Many trainings as one program: each is what it is alone."""
 
+import json
 import os
 import runpy
 import subprocess
@@ -16,6 +17,7 @@ from flax import linen
 
 from fnn import (
     InputError,
+    Swept,
     dense,
     dropout,
     fit_scan,
@@ -134,6 +136,19 @@ def test_one_that_diverges_stops_none_of_the_others():
     assert np.isnan(swept.over_seeds()[1]["result_std"])  # one seed has no spread
 
 
+def test_the_table_names_what_diverged():
+    settings = {"learning_rate": np.array([0.1, 0.2, 0.3, 0.4], np.float32), "seed": np.zeros(4, np.int32)}
+    results = {
+        "loss": np.array([0.5, np.nan, 0.25, 0.125], np.float32),
+        "w": np.array([[1, 2], [3, 4], [5, np.inf], [7, 8]], np.float32),
+        "first_bad": np.array([-1, 3, -1, 9], np.int32),
+    }
+    rows = Swept(settings, results, 4).table()
+    assert [row["diverged"] for row in rows] == [False, True, True, True]
+    assert [row["loss"] for row in rows] == [0.5, None, 0.25, 0.125]
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+
+
 def test_a_model_of_flax_with_state_sweeps_unchanged():
     class Net(linen.Module):
         @linen.compact
@@ -211,6 +226,9 @@ def test_the_example_finds_a_learning_rate(capsys):
     assert len(path.read_text(encoding="utf-8").splitlines()) < 30
     with jax.numpy_dtype_promotion("standard"):  # as a user has it
         rows = runpy.run_path(str(path))["swept"].over_seeds()
-    assert len(capsys.readouterr().out.splitlines()) == len(rows) == 6
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 2 + len(rows) == 8
+    assert printed[0].split() == list(rows[0])
+    assert printed[2].split() == [f"{v:.4g}" for v in rows[0].values()]
     assert all(row["seeds"] == 8 for row in rows)
     assert rows[0]["accuracy_mean"] < 0.8 < 0.9 < max(row["accuracy_mean"] for row in rows)
