@@ -1,6 +1,6 @@
 """The command line: ``python -m fnn train | evaluate | predict``.
 
-Exit codes: 0 done, 1 bad input, 2 bad usage, 4 training diverged, 130 interrupted. JAX is imported once the options
+Exit codes: 0 done, 1 bad input, 2 bad usage, 4 training diverged, 130 interrupted, 143 told to end. JAX is imported once the options
 are understood and not before, so that ``--help`` answers at once.
 """
 
@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from fnn.arguments import COMMANDS, parse
 from fnn.errors import DivergedError, InputError
 
 _NO_MEMORY = "RESOURCE_EXHAUSTED: "
+
+
+class Terminated(KeyboardInterrupt):
+    """The system, or a scheduler, has told the process to end: SIGTERM."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from fnn import commands
 
         run: Callable[[argparse.Namespace], None] = getattr(commands, options.command)
-        run(options)
+        with _terminable():
+            run(options)
         sys.stdout.flush()
     except SystemExit as stop:  # argparse, after --help or a usage error
         return stop.code if isinstance(stop.code, int) else 2
@@ -51,9 +59,28 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         what = str(error).removeprefix(_NO_MEMORY).partition("\n")[0] or "out of memory"
         return _complain(program, f"{what} A smaller model, or smaller batches, may fit.", 1)
+    except Terminated as end:
+        return _complain(program, end if end.args else "told to end", 143)
     except KeyboardInterrupt as interrupt:
         return _complain(program, interrupt if interrupt.args else "interrupted", 130)
     return 0
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: what there is to keep is kept."""
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _open_closed_streams() -> None:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from fnn.activations import relu, step, tanh
 from fnn.errors import expect
-from fnn.layers import average_pool, conv, dense, dropout, flatten, reshape, serial, stateless, upsample
+from fnn.layers import average_pool, batch_norm, conv, dense, dropout, flatten, reshape, serial, stateless, upsample
 from fnn.types import Model, Params
 
 # What relu lets through has half the variance of what goes in; He's initialisation makes up for it.
@@ -39,6 +39,7 @@ def mlp(
     *,
     activation: Callable[[Any], Any] = relu,
     drop_rate: float = 0.0,
+    normalize: bool = False,
     w_init: Initializer | None = None,
 ) -> Model:
     """A multilayer perceptron: dense layers with an activation between them; logits come out.
@@ -48,6 +49,7 @@ def mlp(
         n_out: how many outputs.
         activation: after each hidden layer.
         drop_rate: dropout after each hidden layer, 0 for none.
+        normalize: batch normalisation before each activation.
         w_init: draws the weights of the hidden layers, any of ``jax.nn.initializers``; ``None`` for He's normal
             initialisation before relu and Glorot's uniform one before anything else.
 
@@ -67,7 +69,7 @@ def mlp(
     w_init = w_init or _suited(activation)
     layers: list[Model | Callable[[Any], Any]] = [flatten()]
     for width in n_hidden:
-        layers += [dense(width, w_init=w_init), activation]
+        layers += [dense(width, w_init=w_init), *_normal(normalize), activation]
         layers += [dropout(drop_rate)] if drop_rate else []
     return serial(*layers, dense(n_out), name="mlp")
 
@@ -79,6 +81,7 @@ def cnn(
     n_hidden: int = 256,
     activation: Callable[[Any], Any] = relu,
     drop_rate: float = 0.0,
+    normalize: bool = False,
     w_init: Initializer | None = None,
 ) -> Model:
     """A convolutional network for small images: per stage a 3 x 3 convolution, activation, 2 x 2 average pooling.
@@ -91,6 +94,7 @@ def cnn(
         n_hidden: width of the hidden dense layer.
         activation: after each convolution and after the hidden layer.
         drop_rate: dropout before the output layer, 0 for none.
+        normalize: batch normalisation before each activation.
         w_init: draws the weights of all layers but the last; ``None`` as for :func:`mlp`.
 
     Returns:
@@ -112,8 +116,8 @@ def cnn(
     w_init = w_init or _suited(activation)
     layers: list[Model | Callable[[Any], Any]] = []
     for width in n_channels:
-        layers += [conv(width, (3, 3), w_init=w_init), activation, average_pool((2, 2))]
-    layers += [flatten(), dense(n_hidden, w_init=w_init), activation]
+        layers += [conv(width, (3, 3), w_init=w_init), *_normal(normalize), activation, average_pool((2, 2))]
+    layers += [flatten(), dense(n_hidden, w_init=w_init), *_normal(normalize), activation]
     layers += [dropout(drop_rate)] if drop_rate else []
     return serial(*layers, dense(n_out), name="cnn")
 
@@ -292,6 +296,10 @@ def pattern_params() -> Params:
         name: {"w": jnp.array(rows, jnp.float32).T, "b": jnp.zeros(len(rows), jnp.float32)}
         for name, rows in places.items()
     }
+
+
+def _normal(wanted: bool) -> list[Model]:
+    return [batch_norm()] if wanted else []
 
 
 def _suited(activation: Callable[[Any], Any]) -> Initializer:

@@ -208,6 +208,7 @@ OPTIONS = (
     Option("model", "hidden", _SIZES, "widths of the hidden dense layers", "N,N"),
     Option("model", "channels", _SIZES, "channels of the stages of a cnn", "N,N"),
     Option("model", "activation", one_of(ACTIVATIONS), f"{_list(ACTIVATIONS)}; default: relu", "NAME"),
+    Option("model", "batch_norm", _SWITCH, "batch normalisation before each activation"),
     Option("model", "drop_rate", _FRACTION, "dropout, 0 for none", "P"),
     Option("training", "epochs", POSITIVE, "passes over the training data", "N"),
     Option("training", "batch_size", _BATCH_SIZE, 'examples per update; 1: online; "full": all', "N"),

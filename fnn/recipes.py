@@ -46,9 +46,9 @@ _LARGE: dict[str, dict[str, Any]] = {
     },
     "linear": {"epochs": 10, "batch_size": 128, "learning_rate": 1e-3},
 }
-_ALWAYS = {"activation": "relu", "schedule": "cosine"}
-_OF_MODEL = ("hidden", "channels", "activation", "drop_rate")
-_TAKES = {"mlp": ("hidden", "activation", "drop_rate"), "cnn": _OF_MODEL, "linear": ()}
+_ALWAYS = {"activation": "relu", "schedule": "cosine", "batch_norm": False}
+_OF_MODEL = ("hidden", "channels", "activation", "batch_norm", "drop_rate")
+_TAKES = {"mlp": ("hidden", "activation", "batch_norm", "drop_rate"), "cnn": _OF_MODEL, "linear": ()}
 _DECOUPLED = ("adamw", "lion")
 
 
@@ -115,7 +115,13 @@ def build(description: Mapping[str, Any]) -> Model:
         return linear(n_out)
     activation = _activation(description["activation"])
     if name == "mlp":
-        return mlp(description["hidden"], n_out, activation=activation, drop_rate=description["drop_rate"])
+        return mlp(
+            description["hidden"],
+            n_out,
+            activation=activation,
+            drop_rate=description["drop_rate"],
+            normalize=description["batch_norm"],
+        )
     if name == "cnn":
         return cnn(
             n_out,
@@ -123,6 +129,7 @@ def build(description: Mapping[str, Any]) -> Model:
             n_hidden=description["hidden"][0],
             activation=activation,
             drop_rate=description["drop_rate"],
+            normalize=description["batch_norm"],
         )
     raise CheckpointError(f"expected a model of the name mlp, cnn or linear, got {name!r}")
 
