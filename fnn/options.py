@@ -259,6 +259,7 @@ OPTIONS = (
         "METRIC",
     ),
     Option("output", "out", _TEXT, "folder of the run; default: a new one, runs/DATA-MODEL", "DIR", repeats=False),
+    Option("output", "plot", _SWITCH, "pictures into the run's folder", default=False, repeats=False),
     Option("output", "json", _SWITCH, "one JSON document on stdout", default=False, repeats=False),
 )
 SECTIONS = tuple(dict.fromkeys(option.section for option in OPTIONS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ def train(options: Namespace) -> None:
     given = (read_run_file(file) if file is not None else {}) | given
     if given.get("out") is not None:
         check_replaceable(given["out"])  # before the work, not after it
+    if given.get("plot"):
+        _check_plots()
     job = make_job(given)
     now = circumstances(job)
     changes = differences(then, now) if origin else []
@@ -76,9 +79,14 @@ def _check_sources(options: Namespace) -> None:
         raise InputError("--step goes with --resume")
 
 
+def _check_plots() -> None:
+    if find_spec("matplotlib") is None:
+        raise InputError("--plot needs matplotlib: pip install 'fnn[plot]'")
+
+
 def _resume(run: Run, given: dict[str, Any], step: int | None, begin: float) -> None:
     for option in OPTIONS:
-        if option.name in given and option.name != "json":
+        if option.name in given and option.name not in ("json", "plot"):
             raise InputError(f"--resume goes on with the settings of {run.path}; {option.flag} cannot change them")
     record = run.record()
     as_json = given.get("json", False)
@@ -156,6 +164,10 @@ def _carry_out(job: Job, run: Run, record: dict[str, Any], begin: float, resume:
         "seconds": round(time.perf_counter() - begin, 3),
     }
     run.write_record(record)
+    if settings["plot"]:
+        from fnn.plots import write_plots  # brings matplotlib with it
+
+        write_plots(run.pictures, lines, job.model, params, state, job.data)
     return record
 
 

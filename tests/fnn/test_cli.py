@@ -15,6 +15,7 @@ from fnn import commands, save
 from fnn.checkpoint import describe
 from fnn.cli import main
 from fnn.data.idx_folder import FILES
+from fnn.progress import print_json
 
 QUICK = ["--epochs", "2", "--hidden", "8"]
 
@@ -107,6 +108,7 @@ def test_every_option_of_the_model_and_of_training(run, folder):
         "channels": [2, 3],
         "hidden": [4],
         "activation": "elu",
+        "batch_norm": False,
         "drop_rate": 0.1,
     }
     assert said["training"]["batch_size"] is None
@@ -134,18 +136,18 @@ def test_help_goes_to_stdout(capsys):
         (["train", "--batchsize=3"], "fnn train: unknown option --batchsize; did you mean --batch-size?"),
         (["train", "--xyzzy"], "fnn train: unknown option --xyzzy;"),
         (["evaluate", "--epochs", "3"], "fnn evaluate: unknown option --epochs"),
-        (["train", "mnist"], "fnn train: unexpected argument 'mnist'"),
+        (["train", "a.toml", "mnist"], "fnn train: unexpected argument 'mnist'"),
         (["train", "--data", "digts"], "fnn train: argument --data: unknown 'digts'; did you mean digits?"),
         (["train", "--model", "xx"], "fnn train: argument --model: unknown 'xx', one of mlp|cnn|linear"),
-        (["train", "--epochs", "0"], "fnn train: argument --epochs: expected an integer from 1 to 2147483647, got '0'"),
+        (["train", "--epochs", "0"], "fnn train: argument --epochs: expected an integer from 1 to 2147483647, got 0"),
         (["train", "--epochs", "ten"], "expected an integer from 1 to 2147483647, got 'ten'"),
-        (["train", "--batch-size", "-1"], "expected an integer of at least 1, or \"full\", got '-1'"),
-        (["train", "--learning-rate", "nan"], "expected a positive number from 1.2e-38 to 3.4e38, got 'nan'"),
-        (["train", "--learning-rate", "1e300"], "expected a positive number from 1.2e-38 to 3.4e38, got '1e300'"),
-        (["train", "--drop-rate", "1"], "expected a number from 0 to below 1, got '1'"),
+        (["train", "--batch-size", "-1"], 'expected an integer of at least 1, or "full", got -1'),
+        (["train", "--learning-rate", "nan"], "expected a positive number from 1.2e-38 to 3.4e38, got nan"),
+        (["train", "--learning-rate", "1e300"], "expected a positive number from 1.2e-38 to 3.4e38, got 1e+300"),
+        (["train", "--drop-rate", "1"], "expected a number from 0 to below 1, got 1.0"),
         (["train", "--hidden", "30,,10"], "expected an integer from 1 to 2147483647, got ''"),
-        (["train", "--hidden", "99999999999999999999"], "from 1 to 2147483647, got '99999999999999999999'"),
-        (["train", "--seed", "-1"], "expected an integer from 0 to 4294967295, got '-1'"),
+        (["train", "--hidden", "99999999999999999999"], "from 1 to 2147483647, got 99999999999999999999"),
+        (["train", "--seed", "-1"], "expected an integer from 0 to 4294967295, got -1"),
     ],
 )
 def test_bad_usage(run, words, message):
@@ -162,8 +164,15 @@ def test_bad_usage(run, words, message):
             ["train", "--model", "cnn", "--channels", "1,1,1,1"],
             "average_pool: expected spatial axes of at least (2, 2)",
         ),
-        (["train", "--data-dir", "x"], "--data-dir goes with --data mnist or idx"),
-        (["train", "--train-images", "x"], "single IDX files go with --data idx, got --data digits"),
+        (["train", "--data-dir", "x"], "--data-dir goes with --data idx or mnist or"),
+        (["train", "--train-images", "x"], "--train-images goes with --data idx, got --data digits"),
+        (["train", "--data", "csv"], "--data csv needs --data-path, the file"),
+        (["train", "nowhere.toml"], "nowhere.toml: the run file cannot be read: No such file or directory"),
+        (["train", "--from", "nowhere"], "nowhere: no run there"),
+        (["train", "--resume", "nowhere"], "nowhere: no run there"),
+        (["train", "--resume", "a", "--from", "b"], "--from and --resume both say where the settings come from"),
+        (["train", "--resume", "a", "--epochs", "3"], "--resume goes on with the settings of a; --epochs cannot"),
+        (["train", "--step", "3"], "--step goes with --resume"),
         (["train", "--data", "idx"], "idx: expected a folder or a file for the train images, got neither"),
         (["train", "--data", "mnist", "--data-dir", "nowhere"], "nowhere: no file train-images-idx3-ubyte"),
         (["evaluate"], "runs: no kept parameters there"),
@@ -224,9 +233,9 @@ def test_parameters_and_images_that_do_not_fit(run, folder, write_idx, tmp_path)
     )
     (tmp_path / "broken.gz").write_bytes(gzip.compress(images.read_bytes())[:-4])
     assert "broken.gz: damaged gzip" in run("predict", "kept", "--images", "broken.gz", code=1)
-    manifest = tmp_path / "kept" / "manifest.json"
+    manifest = tmp_path / "kept" / "parameters" / "manifest.json"
     manifest.write_text(manifest.read_text().replace("a", "b", 1))
-    assert "kept: damaged" in run("evaluate", "kept", code=1)
+    assert "kept/parameters: damaged" in run("evaluate", "kept", code=1)
 
 
 def test_another_data_set_is_scaled_as_the_one_that_was_learned(run, write_idx):
@@ -259,13 +268,13 @@ def test_a_network_of_huge_weights(run, write_idx):
     images = write_idx("images", np.full((2, 8, 8), 3e38, np.float32))
     for words in ([], ["--json"]):
         said = run("predict", "huge", "--images", images, *words, code=1)
-        assert "huge: the outputs for image 0 of" in said
+        assert "huge: the outputs for example 0 of" in said
         assert "are not finite" in said
-    assert "--images names the images" in run("predict", "huge", "--images", images, "--data", "mnist", code=1)
+    assert "--input names the examples" in run("predict", "huge", "--images", images, "--data", "mnist", code=1)
 
 
 def test_json_has_null_for_what_is_not_finite(capsys):
-    commands._print_json({"test": {"loss": float("inf"), "of": [float("nan"), 1.5, "inf", None]}})
+    print_json({"test": {"loss": float("inf"), "of": [float("nan"), 1.5, "inf", None]}})
     assert json.loads(capsys.readouterr().out) == {"test": {"loss": None, "of": [None, 1.5, "inf", None]}}
 
 
@@ -287,7 +296,7 @@ def test_more_than_the_memory_holds(run, monkeypatch):
 
 def test_descriptions_that_no_training_wrote(run):
     assert run("train", *QUICK, "--model", "mlp", "--out", "kept")
-    about = describe("kept")
+    about = describe("kept/parameters")
     tree = {"w": np.zeros(2, np.float32)}
     for change in ({"scale": 0}, {"scale": "x"}, {"n_classes": None}, {"input_shape": 3}, {"source": [1]}):
         save("other", tree, about | {"data": about["data"] | change})
@@ -299,15 +308,15 @@ def test_an_interrupt_while_judging_keeps_what_was_learned(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(commands, "evaluate_model", interrupted)
+        patch.setattr("fnn.commands.job.evaluate", interrupted)
         assert main(["train", *QUICK, "--out", "kept"]) == 130
-    assert "the parameters of epoch 2 are in kept" in capsys.readouterr().err
+    assert "--resume kept goes on from here" in capsys.readouterr().err
     assert main(["evaluate", "kept"]) == 0
 
 
 def test_a_folder_that_is_not_ours_is_left_alone(run, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    assert "exists and holds no kept parameters; it is not replaced" in run("train", "--out", tmp_path, code=1)
+    assert "exists and holds no run; it is not replaced" in run("train", "--out", tmp_path, code=1)
 
 
 def test_parameters_of_no_command(run):
@@ -319,7 +328,7 @@ def test_divergence(run, capsys):
     assert main(["train", "--optimizer", "sgd", "--learning-rate", "1e30", "--epochs", "2", "--json"]) == 4
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("fnn train: training diverged: the loss of step ")
+    assert err.startswith("fnn train: training diverged: at step ")
     assert err.count("\n") == 1
 
 
@@ -330,7 +339,7 @@ def test_interrupt_keeps_the_last_epoch(tmp_path):
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read().splitlines()
     assert process.returncode == 130
-    assert rest[-1].startswith("fnn train: interrupted; the parameters of epoch ")
+    assert rest[-1] == "fnn train: interrupted; python -m fnn train --resume kept goes on from here"
     assert all(line.startswith("epoch ") for line in rest[:-1])
     assert os.listdir(tmp_path) == ["kept"]
     assert main(["evaluate", "kept"]) == 0
