@@ -1,0 +1,66 @@
+"""Convolutions in the one layout that XLA's CPU compiler has a fast algorithm for: batch, spatial axes, channels.
+
+Outside of loops the compiler brings a convolution into this layout itself; within the body of a loop it does not, and
+runs what differentiation makes of a convolution by a naive algorithm, some 16 times slower (jax issue 12868).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jax import lax
+
+
+def channels_last(
+    x: Any,
+    w: Any,
+    *,
+    dimension_numbers: Any,
+    padding: Any,
+    lhs_dilation: Any,
+    batch_group_count: int,
+    feature_group_count: int,
+    **params: Any,
+) -> Any:
+    """A convolution by one with channels last, and transpositions around it.
+
+    Args:
+        x: what is convolved, the left operand of a ``conv_general_dilated``.
+        w: what it is convolved with.
+        dimension_numbers: of the ``conv_general_dilated``, as are the other parameters.
+        padding: pairs, one per spatial axis.
+        lhs_dilation: one number per spatial axis.
+        batch_group_count: groups of the batch.
+        feature_group_count: groups of the channels.
+        **params: the others.
+
+    Returns:
+        The result; ``None`` if the convolution has this layout already, or has groups of the batch.
+    """
+    n_axes = len(padding)
+    if batch_group_count != 1 or n_axes not in (1, 2):
+        return None
+    x_axes, w_axes, y_axes = (tuple(spec) for spec in dimension_numbers)
+    data = (0, n_axes + 1, *range(1, n_axes + 1))
+    weights = (n_axes + 1, n_axes, *range(n_axes))
+    if (x_axes, w_axes, y_axes) == (data, weights, data) and all(low >= 0 <= high for low, high in padding):
+        return None
+    x = lax.transpose(x, (x_axes[0], *x_axes[2:], x_axes[1]))
+    w = lax.transpose(w, (*w_axes[2:], w_axes[1], w_axes[0]))
+    if any(low < 0 or high < 0 for low, high in padding):
+        # The fast algorithm does not cut off: what a negative padding takes away goes beforehand.
+        config = [(low, high, step - 1) for (low, high), step in zip(padding, lhs_dilation, strict=True)]
+        x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *config, (0, 0, 0)])
+        padding, lhs_dilation = ((0, 0),) * n_axes, (1,) * n_axes
+    y = lax.conv_general_dilated_p.bind(
+        x,
+        w,
+        dimension_numbers=lax.ConvDimensionNumbers(data, weights, data),
+        padding=tuple(padding),
+        lhs_dilation=tuple(lhs_dilation),
+        batch_group_count=1,
+        feature_group_count=feature_group_count,
+        **params,
+    )
+    places = dict(zip(y_axes, (0, n_axes + 1, *range(1, n_axes + 1)), strict=True))
+    return lax.transpose(y, tuple(places[axis] for axis in range(n_axes + 2)))

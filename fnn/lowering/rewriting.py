@@ -1,0 +1,160 @@
+"""A function, carried out with some of its operations in other forms.
+
+The function is traced to a jaxpr; each operation of it is bound again, with its names and effects, and those that a rule
+knows a faster form of are bound in that form. Bodies of loops, branches and calls are treated alike; the derivative
+rules of ``custom_jvp`` and ``custom_vjp`` stay in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import wraps
+from typing import Any, NamedTuple
+
+import jax
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+
+from fnn.lowering.convolutions import channels_last
+from fnn.lowering.products import plain_product
+
+_WITH_BODIES = frozenset(
+    ("jit", "pjit", "closed_call", "remat", "remat2", "checkpoint", "scan", "while", "cond")
+    + ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
+)
+
+
+def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` in a form that XLA runs faster on a CPU: the same numbers, up to the order of summation.
+
+    Two things that differentiation leaves behind are slow there. A weight gradient is a matrix product with its left
+    factor transposed; it becomes a transposition and a plain product. The gradients of a convolution are convolutions
+    with batch and channels exchanged, which within a loop run on one thread and by a naive algorithm; they become
+    transpositions and a convolution with channels last. Everything else stays as it is.
+
+    Apply it to a whole training step: forward pass, gradient and update. Under ``vmap``, it belongs outside:
+    ``canonical(vmap(step))`` sees the products of all members as they will be computed.
+
+    Args:
+        function: any function that JAX can trace, of pytrees of arrays.
+
+    Returns:
+        A function of the same arguments and results, to be compiled.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> gradient = canonical(jax.grad(lambda w, x: (x @ w).sum()))
+        >>> gradient(jnp.ones((2, 1)), jnp.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+        [[4.0], [6.0]]
+    """
+
+    @wraps(function)
+    def rewritten(*args: Any, **kwargs: Any) -> Any:
+        structure: list[Any] = []
+
+        def flat(*args: Any, **kwargs: Any) -> list[Any]:
+            leaves, tree = jax.tree.flatten(function(*args, **kwargs))
+            structure.append(tree)
+            return leaves
+
+        closed = jax.make_jaxpr(flat)(*args, **kwargs)
+        results = _evaluate(closed.jaxpr, closed.consts, jax.tree.leaves((args, kwargs)))
+        return jax.tree.unflatten(structure[0], results)
+
+    return rewritten
+
+
+class _Surroundings(NamedTuple):
+    """How the operations of a jaxpr hang together.
+
+    Attributes:
+        transposed: what a variable is the transpose of, if it is that of a matrix.
+        flipped: variables that are used only to be transposed, as matrices.
+    """
+
+    transposed: dict[Var, Any]
+    flipped: set[Var]
+
+
+def _surroundings(jaxpr: Jaxpr) -> _Surroundings:
+    transposed: dict[Var, Any] = {}
+    flipped: set[Var] = set()
+    used_as_is = {atom for atom in jaxpr.outvars if not isinstance(atom, Literal)}
+    for eqn in jaxpr.eqns:
+        is_flip = eqn.primitive.name == "transpose" and tuple(eqn.params["permutation"]) == (1, 0)
+        if is_flip and not isinstance(eqn.invars[0], Literal):
+            transposed[eqn.outvars[0]] = eqn.invars[0]
+            flipped.add(eqn.invars[0])
+        else:
+            used_as_is.update(atom for atom in eqn.invars if not isinstance(atom, Literal))
+    return _Surroundings(transposed, flipped - used_as_is)
+
+
+def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    known: dict[Var, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
+    known.update(zip(jaxpr.invars, inputs, strict=True))
+    around = _surroundings(jaxpr)
+
+    def read(atom: Any) -> Any:
+        return atom.val if isinstance(atom, Literal) else known[atom]
+
+    for eqn in jaxpr.eqns:
+        scopes = str(eqn.source_info.name_stack)
+        with eqn.ctx.manager, jax.named_scope(scopes) if scopes else nullcontext():
+            results = _rewrite(eqn, read, around)
+            if results is None:
+                params = eqn.primitive.get_bind_params(_with_new_bodies(eqn))
+                results = eqn.primitive.bind(*map(read, eqn.invars), **params)
+        known.update(zip(eqn.outvars, results if eqn.primitive.multiple_results else [results], strict=True))
+    return [read(atom) for atom in jaxpr.outvars]
+
+
+def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -> Any:
+    """The result in a faster form; ``None`` if there is none."""
+    name = eqn.primitive.name
+    if name == "dot_general":
+        left, right = eqn.invars
+        sources = tuple(None if isinstance(at, Literal) else around.transposed.get(at) for at in (left, right))
+        values = [None if source is None else read(source) for source in sources]
+        is_flipped = eqn.outvars[0] in around.flipped
+        return plain_product(read(left), read(right), values[0], values[1], flipped=is_flipped, **eqn.params)
+    if name == "conv_general_dilated":
+        return channels_last(*map(read, eqn.invars), **eqn.params)
+    return None
+
+
+def _with_new_bodies(eqn: JaxprEqn) -> dict[str, Any]:
+    if eqn.primitive.name not in _WITH_BODIES:
+        return eqn.params
+    return {name: _new_body(value) for name, value in eqn.params.items()}
+
+
+def _new_body(value: Any) -> Any:
+    if isinstance(value, tuple):  # the branches of a cond, each a jaxpr, among other tuples
+        return tuple(map(_new_body, value)) if any(isinstance(part, ClosedJaxpr) for part in value) else value
+    if isinstance(value, ClosedJaxpr):
+        return _retraced(value, value.jaxpr, value.consts)
+    return _retraced(value, value, ()).jaxpr if isinstance(value, Jaxpr) and _concerns(value) else value
+
+
+def _retraced(whole: Any, jaxpr: Jaxpr, consts: Sequence[Any]) -> Any:
+    if not _concerns(jaxpr):
+        return whole
+    inputs = [
+        jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype, weak_type=var.aval.weak_type) for var in jaxpr.invars
+    ]
+    return jax.make_jaxpr(lambda *inputs: _evaluate(jaxpr, consts, inputs))(*inputs)
+
+
+def _concerns(jaxpr: Jaxpr) -> bool:
+    """Whether a rule may apply somewhere within; what is not concerned is left untouched."""
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name in ("dot_general", "conv_general_dilated"):
+            return True
+        if eqn.primitive.name in _WITH_BODIES:
+            for value in eqn.params.values():
+                for part in value if isinstance(value, tuple) else (value,):
+                    if isinstance(part, ClosedJaxpr | Jaxpr):
+                        if _concerns(part.jaxpr if isinstance(part, ClosedJaxpr) else part):
+                            return True
+    return False
