@@ -63,7 +63,7 @@ class _Network(BaseEstimator):
         learning_rate: float = 1e-3,
         weight_decay: float = 0.0,
         batch_size: int | None = 64,
-        n_epochs: int = 200,
+        n_epochs: int = 100,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -127,7 +127,8 @@ class _Network(BaseEstimator):
         rows = np.arange(-(-len(checked) // _ROWS) * _ROWS) % len(checked)
         model = _model(*self._network)
         outputs = predict(model, self.params_, self.state_, checked[rows], batch_size=_ROWS)
-        return np.asarray(outputs)[: len(checked)]
+        found: np.ndarray = outputs[: len(checked)]
+        return found
 
 
 class NetworkClassifier(ClassifierMixin, _Network):
@@ -187,12 +188,14 @@ class NetworkClassifier(ClassifierMixin, _Network):
         """The probability of each class, float32 (n_samples, n_classes), in the order of ``classes_``."""
         logits = self._outputs(X).astype(np.float64)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+        shares: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
+        return shares.astype(np.float32)
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each example, (n_samples,)."""
         best = self._outputs(X).argmax(axis=1)
-        return np.asarray(self.classes_[best])
+        labels: np.ndarray = self.classes_[best]
+        return labels
 
 
 class NetworkRegressor(RegressorMixin, _Network):

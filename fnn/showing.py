@@ -13,7 +13,7 @@ class Shown(NamedTuple):
     """What :func:`show` gives: in a notebook it appears as a tree that folds, printed it is text.
 
     Attributes:
-        html: a fragment of a page, complete with its style and script.
+        html: a fragment of a page, complete with its style and script; none of it is fetched.
         text: the same, all unfolded.
     """
 
@@ -35,15 +35,15 @@ def show(value: Any) -> Shown:
 
     Example:
         >>> from fnn import mlp
-        >>> print(show(mlp([30], 10)))
-        {'mlp': {'00_flatten': 'flatten', '01_dense': 'dense', '02_relu': 'relu', '03_dense': 'dense'}}
+        >>> print(show(mlp([], 10)))
+        {'mlp': {'00_flatten': 'flatten', '01_dense': 'dense'}}
     """
     tree = {value.name: _outline(value)} if isinstance(value, Model) else value
     treescope: Any = importlib.import_module("treescope")  # comes without types
     with warnings.catch_warnings(), treescope.active_autovisualizer.set_scoped(treescope.ArrayAutovisualizer()):
         # When it looks through NumPy's names, NumPy warns it of those that are going.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return Shown(treescope.render_to_html(tree), treescope.render_to_text(tree))
+        return Shown(treescope.render_to_html(tree, compressed=False), treescope.render_to_text(tree))
 
 
 def _outline(model: Model) -> Any:
