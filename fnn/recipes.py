@@ -46,6 +46,13 @@ _LARGE: dict[str, dict[str, Any]] = {
     },
     "linear": {"epochs": 10, "batch_size": 128, "learning_rate": 1e-3},
 }
+# Few numbers each, and often few rows.
+_TABLE: dict[str, dict[str, Any]] = {
+    "mlp": {"epochs": 60, "batch_size": 32, "learning_rate": 5e-3, "hidden": [64, 64], "drop_rate": 0.0},
+    "linear": {"epochs": 60, "batch_size": 32, "learning_rate": 1e-2},
+}
+# What may be done to images without making them something else.
+_AUGMENT = {"mnist": ["shift:2"], "kmnist": ["shift:2"], "fashion-mnist": ["flip"], "cifar10": ["flip", "shift:4"]}
 _ALWAYS = {"activation": "relu", "schedule": "cosine", "batch_norm": False}
 _OF_MODEL = ("hidden", "channels", "activation", "batch_norm", "drop_rate")
 _TAKES = {"mlp": ("hidden", "activation", "batch_norm", "drop_rate"), "cnn": _OF_MODEL, "linear": ()}
@@ -69,7 +76,10 @@ def resolve(given: Mapping[str, Any], data: Dataset) -> dict[str, Any]:
     for option in OPTIONS:
         if option.name in _OF_MODEL and option.name in given and option.name not in _TAKES[name]:
             raise InputError(f"--model {name} has no {option.flag}")
-    defaults = _ALWAYS | (_SMALL if data.name == "digits" or data.feature_names else _LARGE)[name]
+    if (given.get("augment") or name == "cnn") and data.train.x.ndim != 4:
+        wanted = "--model cnn" if name == "cnn" else "--augment"
+        raise InputError(f"{wanted} needs images, got inputs of shape {data.train.x.shape[1:]}")
+    defaults = _ALWAYS | _defaults(name, data)
     settings |= {key: value for key, value in defaults.items() if key not in _OF_MODEL or key in _TAKES[name]}
     settings |= given
     if name == "cnn" and len(settings["hidden"]) != 1:
@@ -77,15 +87,15 @@ def resolve(given: Mapping[str, Any], data: Dataset) -> dict[str, Any]:
         raise InputError(f"--model cnn has one hidden dense layer, got --hidden {hidden}")
     if settings["schedule"] == "one-cycle" and settings["warmup"]:
         raise InputError("--schedule one-cycle rises by itself and has no --warmup")
-    for image_only, wanted in (("augment", settings["augment"]), ("model", name == "cnn")):
-        if wanted and data.train.x.ndim != 4:
-            got = f"inputs of shape {data.train.x.shape[1:]}"
-            raise InputError(
-                f"--{image_only} {name if image_only == 'model' else ','.join(wanted)} needs images, got {got}"
-            )
     if settings["label_smoothing"] and data.task != "single-label":
         raise InputError("--label-smoothing goes with classes, got a regression")
     return settings
+
+
+def _defaults(model: str, data: Dataset) -> dict[str, Any]:
+    if data.train.x.ndim == 2:
+        return _TABLE[model]
+    return (_SMALL if data.name == "digits" else _LARGE)[model]
 
 
 def describe_model(settings: Mapping[str, Any], n_out: int) -> dict[str, Any]:

@@ -65,9 +65,9 @@ def train(options: Namespace) -> None:
     same_settings = read_run_file(origin.settings_file) == read_run_file(run.settings_file)
     expected = then.get("sha256") if same_settings else None
     repeats = {"run": str(origin.path), "differences": changes, "same": expected and expected == record["sha256"]}
-    _report(run, record | {"repeats": repeats}, job.settings["json"])
     if expected is not None and expected != record["sha256"] and not changes:
         raise InputError(f"{run.path}: the parameters are not those of {origin.path}, though nothing recorded differs")
+    _report(run, record | {"repeats": repeats}, job.settings["json"])
 
 
 def _check_sources(options: Namespace) -> None:
@@ -222,8 +222,10 @@ def _report(run: Run, record: dict[str, Any], as_json: bool) -> None:
         return
     test, n = record["test"], record["data"]["test_examples"]
     what = "images" if len(record["data"]["input_shape"]) > 1 else "rows"
-    accuracy = f"accuracy {test['accuracy']:.4f}, " if "accuracy" in test else ""
-    print(f"held-out {accuracy}loss {test['loss']:.4f} ({n} {what})")
+    if "accuracy" in test:
+        print(f"held-out accuracy {test['accuracy']:.4f}, loss {test['loss']:.4f} ({n} {what})")
+    else:
+        print(f"held-out mean squared error {test['loss']:.6g} ({n} {what})")
     if "repeats" in record and record["repeats"]["same"] is not None:
         same = "the same bits as" if record["repeats"]["same"] else "other bits than"
         print(f"{same} {record['repeats']['run']} (SHA-256 {record['sha256'][:16]}...)")

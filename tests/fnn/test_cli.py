@@ -345,6 +345,83 @@ def test_interrupt_keeps_the_last_epoch(tmp_path):
     assert main(["evaluate", "kept"]) == 0
 
 
+LINEAR = ["train", "--model", "linear", "--epochs"]
+
+
+def test_killed_and_resumed_to_the_bit(run, tmp_path):
+    whole = json.loads(run(*LINEAR, 6, "--json", "--out", "whole"))
+    program = (
+        "import os, signal, sys; from fnn import progress; from fnn.cli import main;"
+        "progress.Progress.epoch = lambda self, number, _: number < 3 or os.kill(os.getpid(), signal.SIGKILL);"
+        "main(sys.argv[1:])"
+    )
+    words = [sys.executable, "-c", program, *LINEAR, "6", "--out", "killed"]
+    assert subprocess.run(words, capture_output=True).returncode == -signal.SIGKILL
+    assert "killed: its training has not ended: python -m fnn train --resume killed" in run(
+        "evaluate", "killed", code=1
+    )
+    assert "killed: holds a run that is not over" in run(*LINEAR, 1, "--out", "killed", code=1)
+    resumed = json.loads(run("train", "--resume", "killed", "--json"))
+    assert {name for name in whole if whole[name] != resumed[name]} <= {"seconds", "out"}
+    assert (tmp_path / "killed/metrics.jsonl").read_text() == (tmp_path / "whole/metrics.jsonl").read_text()
+    assert json.loads(run("train", "--resume", "killed", "--json")) == resumed  # it has ended
+
+
+def test_a_damaged_state_is_named_and_the_one_before_is_gone_on_with(monkeypatch, run, tmp_path, capsys):
+    def interrupted(progress, number, metrics):
+        if number == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fnn.progress.Progress.epoch", interrupted)
+        assert main([*LINEAR, "5", "--out", "a"]) == 130
+    assert capsys.readouterr().err == "fnn train: interrupted; python -m fnn train --resume a goes on from here\n"
+    (tmp_path / "a/checkpoints/step_000000000135/description.json").write_text("{}")
+    assert "the last good state is that after step 90: --step 90 goes on" in run(
+        "train", "--resume", "a", "--json", code=1
+    )
+    resumed = json.loads(run("train", "--resume", "a", "--step", 90, "--json"))
+    assert resumed["sha256"] == json.loads(run("train", "--from", "a", "--json"))["sha256"]
+
+
+def test_a_run_repeats_itself(run, tmp_path, capsys):
+    (tmp_path / "a.toml").write_text("[model]\nname = 'linear'\n[training]\nepochs = 9\nschedule = 'one-cycle'\n")
+    first = json.loads(run("train", "a.toml", "--epochs", 2, "--validation", 0.1, "--out", "a", "--json"))
+    assert first["training"]["epochs"] == 2
+    assert {"validation_loss", "validation_accuracy"} < set(first["epochs"][0])
+    assert json.loads(run("train", "--from", "a", "--json"))["repeats"] == {"run": "a", "differences": [], "same": True}
+    other = json.loads(run("train", "--from", "a", "--seed", 1, "--epochs", 1, "--json"))
+    assert other["sha256"] != first["sha256"]
+    assert other["repeats"]["same"] is None
+    record = json.loads((tmp_path / "a/record.json").read_text()) | {"sha256": "0"}
+    (tmp_path / "a/record.json").write_text(json.dumps(record))
+    assert main(["train", "--from", "a", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith("the parameters are not those of a, though nothing recorded differs\n")
+    record["versions"]["jax"] = "0.0"
+    (tmp_path / "a/record.json").write_text(json.dumps(record))
+    repeats = json.loads(run("train", "--from", "a", "--json"))["repeats"]
+    assert repeats == {"run": "a", "differences": [f"jax 0.0 then, {jax.__version__} now"], "same": False}
+
+
+def test_a_table_of_numbers_to_predict(run, tmp_path):
+    rows = [(a, 2000 + 7 * b) for a in range(12) for b in range(12)]
+    lines = [f"{a},{b},{3000 * a - 20 * b}" for a, b in rows]
+    (tmp_path / "a.csv").write_text("\n".join(["a,b,price", *lines]))
+    words = ["train", "--data", "csv", "--data-path", "a.csv", "--task", "regression", "--model", "linear", "--json"]
+    trained = json.loads(run(*words, "--learning-rate", "0.1", "--out", "kept", "--weight-decay", "none"))
+    judged = json.loads(run("evaluate", "kept", "--json"))
+    assert judged["loss"] == trained["test"]["loss"] < 20**2  # in the units of the table, whose spread is 10,000
+    (tmp_path / "b.csv").write_text("b,a\n2000,5\n2010,6\n")
+    values = [p["values"][0] for p in json.loads(run("predict", "kept", "--input", "b.csv", "--json"))["predictions"]]
+    assert values == pytest.approx([-25000, -22200], abs=40)
+    (tmp_path / "b.csv").write_text("b\n2000\n")
+    assert "b.csv: no column 'a'; the first line names b" in run("predict", "kept", "--input", "b.csv", code=1)
+    (tmp_path / "b.csv").write_text("a,b\n1,x\n")
+    assert "b.csv, line 2, column 'b': expected a number, got 'x'" in run("predict", "kept", "--input", "b.csv", code=1)
+
+
 def test_streams_that_the_shell_closed():
     words = f"{sys.executable} -m fnn train --help"
     program = (
