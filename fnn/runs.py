@@ -25,6 +25,7 @@ _SETTINGS, _RECORD, _METRICS = "run.toml", "record.json", "metrics.jsonl"
 _PARAMETERS, _CHECKPOINTS, _PICTURES, _LOGS = "parameters", "checkpoints", "pictures", "logs"
 _OURS = {_SETTINGS, _RECORD, _METRICS, _PARAMETERS, _CHECKPOINTS, _PICTURES, _LOGS}
 _MANIFEST = "manifest.json"
+_OVER = ("finished", "diverged")
 
 
 class Run:
@@ -149,7 +150,7 @@ def check_replaceable(path: str | Path) -> None:
         raise CheckpointError(f"{path}: exists and holds no run; it is not replaced")
     if others := sorted(present - _OURS):
         raise CheckpointError(f"{path}: holds {others[0]} beside a run; it is not replaced")
-    if present and Run(path).record().get("status") != "finished" and _CHECKPOINTS in present:
+    if present and Run(path).record().get("status") not in _OVER and _CHECKPOINTS in present:
         raise CheckpointError(f"{path}: holds a run that is not over: --resume {path} goes on with it")
 
 

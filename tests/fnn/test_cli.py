@@ -16,6 +16,7 @@ from fnn.checkpoint import describe
 from fnn.cli import main
 from fnn.data.idx_folder import FILES
 from fnn.progress import print_json
+from fnn.runfile import read_run_file
 
 QUICK = ["--epochs", "2", "--hidden", "8"]
 
@@ -119,6 +120,29 @@ def test_every_option_of_the_model_and_of_training(run, folder):
     assert linear["test"]["accuracy"] == 1.0
     predicted = run("predict", "runs/idx-linear", "--images", folder / FILES["test_images"], "--json")
     assert [p["class"] for p in json.loads(predicted)["predictions"]] == [0, 1] * 5
+
+
+def test_every_option_of_the_optimizer(run, folder, tmp_path):
+    given = {
+        "optimizer": "nesterov",
+        "learning_rate": 0.05,
+        "schedule": "linear",
+        "warmup": 2,
+        "weight_decay": 1e-4,
+        "clip": 1.0,
+        "accumulate": 2,
+        "augment": ["flip", "shift:1", "rotate:5", "cutout:2"],
+        "label_smoothing": 0.1,
+        "batch_size": 8,
+        "epochs": 2,
+    }
+    words = ["train", "--data", "idx", "--data-dir", folder, "--hidden", 4, "--batch-norm", "--json", "--out", "a"]
+    for name, value in given.items():
+        words += [f"--{name.replace('_', '-')}", ",".join(value) if isinstance(value, list) else value]
+    said = json.loads(run(*words, "--checkpoint-every", 3, "--keep", 1, "--keep-best", "loss"))
+    assert said["training"] == given | {"seed": 0}
+    assert sorted(os.listdir("a/checkpoints")) == ["best", "step_000000000010"]
+    assert read_run_file("a/run.toml")["augment"] == given["augment"]
 
 
 def test_help_goes_to_stdout(capsys):
