@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         DivergedError as DivergedError,
         InputError as InputError,
     )
+    from fnn.estimator import NetworkClassifier as NetworkClassifier, NetworkRegressor as NetworkRegressor
     from fnn.evaluation import evaluate as evaluate, predict as predict
     from fnn.exporting import export as export
     from fnn.inspection import Inspected as Inspected, inspect as inspect
@@ -118,8 +119,10 @@ if TYPE_CHECKING:
     from fnn.rules import adaline_rule as adaline_rule, learn as learn, perceptron_rule as perceptron_rule
     from fnn.saving import Checkpoints as Checkpoints, load_state as load_state
     from fnn.scanning import Scanned as Scanned, fit_scan as fit_scan
+    from fnn.showing import Shown as Shown, show as show
     from fnn.summary import count_parameters as count_parameters, summarize as summarize
     from fnn.sweeping import Swept as Swept, sweep as sweep
+    from fnn.tables import csv_table as csv_table, text_table as text_table
     from fnn.tasks import Task as Task, for_task as for_task, label_accuracy as label_accuracy
     from fnn.train import (
         Epoch as Epoch,
@@ -188,6 +191,8 @@ _HOME = {
     "DataError": "fnn.errors",
     "DivergedError": "fnn.errors",
     "InputError": "fnn.errors",
+    "NetworkClassifier": "fnn.estimator",
+    "NetworkRegressor": "fnn.estimator",
     "evaluate": "fnn.evaluation",
     "predict": "fnn.evaluation",
     "export": "fnn.exporting",
@@ -246,10 +251,14 @@ _HOME = {
     "load_state": "fnn.saving",
     "Scanned": "fnn.scanning",
     "fit_scan": "fnn.scanning",
+    "Shown": "fnn.showing",
+    "show": "fnn.showing",
     "count_parameters": "fnn.summary",
     "summarize": "fnn.summary",
     "Swept": "fnn.sweeping",
     "sweep": "fnn.sweeping",
+    "csv_table": "fnn.tables",
+    "text_table": "fnn.tables",
     "Task": "fnn.tasks",
     "for_task": "fnn.tasks",
     "label_accuracy": "fnn.tasks",

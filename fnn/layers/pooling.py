@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,7 +47,7 @@ def max_pool(
     def forward(params: Params, x: Float[Array, "batch *spatial channels"]) -> Float[Array, "batch *pooled channels"]:
         _check("max_pool", x, taps, padding)
         if taps == strides:
-            return _blocks(x, taps, padding).max(axis=tuple(range(2, 2 * len(taps) + 1, 2)))
+            return _paired(jnp.maximum, _places(x, taps, padding, -jnp.inf))
         y: Array = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, *taps, 1), (1, *strides, 1), padding.upper())
         return y
 
@@ -83,7 +84,7 @@ def average_pool(
     def forward(params: Params, x: Float[Array, "batch *spatial channels"]) -> Float[Array, "batch *pooled channels"]:
         _check("average_pool", x, taps, padding)
         if padding == "valid":
-            return total(x) / math.prod(taps)
+            return (_paired(jnp.add, _places(x, taps, padding, 0.0)) if taps == strides else total(x)) / math.prod(taps)
         y = total(x)
         return y / jnp.broadcast_to(total(jnp.ones((1, *x.shape[1:-1], 1), x.dtype)), y.shape)
 
@@ -128,12 +129,12 @@ def global_max_pool() -> Model:
     return _global("global_max_pool", jnp.max)
 
 
-def _global(where: str, reduce: Callable[..., Array]) -> Model:
+def _global(where: str, function: Callable[..., Array]) -> Model:
     def forward(params: Params, x: Float[Array, "batch *spatial channels"]) -> Float[Array, "batch channels"]:
         check_input(where, x, at_least=0)
         fits = x.ndim >= 3 and 0 not in x.shape[1:-1]
         expect(fits, where, "x of shape (batch, at least one spatial axis, channels)", f"x.shape == {x.shape}")
-        return reduce(x, axis=tuple(range(1, x.ndim - 1)))
+        return function(x, axis=tuple(range(1, x.ndim - 1)))
 
     return stateless(where, lambda key, x: {}, forward)
 
@@ -155,18 +156,28 @@ def _check(where: str, x: Any, taps: tuple[int, ...], padding: Padding) -> None:
     expect(padding == "same" or fits, where, f"spatial axes of at least {taps} (the window)", f"x.shape == {x.shape}")
 
 
-def _blocks(x: Array, taps: tuple[int, ...], padding: Padding) -> Array:
-    """Each spatial axis in two: which block, which place in it. What does not fill a block is cut off or filled up.
+def _places(x: Array, taps: tuple[int, ...], padding: Padding, filling: float) -> list[Array]:
+    """For each place in a window the numbers at this place of all windows, which touch and do not overlap.
 
-    Over such blocks a plain maximum, forward and backward, is 2.5 times as fast on CPU as a window that slides.
+    What does not fill a window is cut off, or filled up. On CPU, forward and backward, a network whose pooling is the
+    maximum of such slices trains nearly twice as fast as one in which a window slides.
     """
     sizes = x.shape[1:-1]
-    if padding == "valid":
-        x = x[(slice(None), *(slice(size // tap * tap) for size, tap in zip(sizes, taps, strict=True)))]
-    else:
+    if padding == "same":
         missing = [-size % tap for size, tap in zip(sizes, taps, strict=True)]
         # As XLA's "SAME" does: of an odd number of missing places, the larger half comes after.
         width = [(0, 0), *((m // 2, m - m // 2) for m in missing), (0, 0)]
-        x = jnp.pad(x, width, constant_values=-jnp.inf) if any(missing) else x
-    split = [part for size, tap in zip(x.shape[1:-1], taps, strict=True) for part in (size // tap, tap)]
-    return x.reshape(x.shape[0], *split, x.shape[-1])
+        x = jnp.pad(x, width, constant_values=filling) if any(missing) else x
+    ends = [size // tap * tap for size, tap in zip(x.shape[1:-1], taps, strict=True)]
+    return [
+        x[(slice(None), *(slice(at, end, tap) for at, end, tap in zip(place, ends, taps, strict=True)))]
+        for place in itertools.product(*map(range, taps))
+    ]
+
+
+def _paired(function: Callable[[Array, Array], Array], parts: list[Array]) -> Array:
+    """Two by two, and the results two by two: where four are equally large, each gets a quarter of the gradient."""
+    while len(parts) > 1:
+        odd = parts[len(parts) - 1 :] if len(parts) % 2 else []
+        parts = [function(a, b) for a, b in zip(parts[::2], parts[1::2], strict=False)] + odd
+    return parts[0]
