@@ -122,7 +122,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
 def _add(parser: argparse.ArgumentParser, option: Option, told: str = "") -> None:
     title = _TITLES[option.section]
     group = next((g for g in parser._action_groups if g.title == title), None) or parser.add_argument_group(title)
-    default = "" if option.default is None or option.default is False else f"{option.default}"
+    default = "" if option.default in (None, []) or option.default is False else f"{option.default}"
     told = (told if option.name == "data" else "") if told else default
     text = option.help if not told or "default" in option.help else f"{option.help}; default: {told}"
     names = [option.flag, *([option.also] if option.also else [])]

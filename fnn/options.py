@@ -174,7 +174,12 @@ def _is_augmentation(value: Any) -> bool:
     return name in ("shift", "rotate", "cutout") and (not colon or (amount.isdecimal() and 1 <= int(amount) < 180))
 
 
-_AUGMENT = _kind(str, _is_augmentation, "flip, shift:PIXELS, rotate:DEGREES or cutout:PIXELS")
+_ONE_AUGMENT = _kind(str, _is_augmentation, "flip, shift:PIXELS, rotate:DEGREES or cutout:PIXELS")
+_AUGMENT = Kind(
+    lambda text: [] if text == "none" else text.split(","),
+    # An empty list, too: some data are augmented unless it is said that they shall not be.
+    lambda value: value if value == [] else list_of(_ONE_AUGMENT, "augmentations").check(value),
+)
 
 
 def _list(names: Iterable[str]) -> str:
@@ -236,9 +241,10 @@ OPTIONS = (
     Option(
         "training",
         "augment",
-        list_of(_AUGMENT, "augmentations"),
-        "images changed at random: flip, shift:PIXELS, rotate:DEGREES, cutout:PIXELS",
+        _AUGMENT,
+        "images changed at random: flip, shift:PIXELS, rotate:DEGREES, cutout:PIXELS; none; default: by the data",
         "A,B",
+        [],
     ),
     Option("training", "label_smoothing", _FRACTION, "share of each target spread over all classes", "P"),
     Option("training", "seed", _SEED, "decides every random choice", "N", 0),

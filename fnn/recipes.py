@@ -37,12 +37,14 @@ _SMALL: dict[str, dict[str, Any]] = {
 _LARGE: dict[str, dict[str, Any]] = {
     "mlp": {"epochs": 10, "batch_size": 128, "learning_rate": 1e-3, "hidden": [512, 512], "drop_rate": 0.2},
     "cnn": {
-        "epochs": 5,
+        "epochs": 10,
         "batch_size": 128,
-        "learning_rate": 2e-3,
+        "learning_rate": 1e-2,
+        "schedule": "one-cycle",
         "hidden": [256],
         "channels": [32, 64],
-        "drop_rate": 0.2,
+        "batch_norm": True,
+        "drop_rate": 0.3,
     },
     "linear": {"epochs": 10, "batch_size": 128, "learning_rate": 1e-3},
 }
@@ -82,6 +84,8 @@ def resolve(given: Mapping[str, Any], data: Dataset) -> dict[str, Any]:
     defaults = _ALWAYS | _defaults(name, data)
     settings |= {key: value for key, value in defaults.items() if key not in _OF_MODEL or key in _TAKES[name]}
     settings |= given
+    if given.get("warmup") and "schedule" not in given and settings["schedule"] == "one-cycle":
+        settings["schedule"] = "cosine"
     if name == "cnn" and len(settings["hidden"]) != 1:
         hidden = ",".join(map(str, settings["hidden"]))
         raise InputError(f"--model cnn has one hidden dense layer, got --hidden {hidden}")
@@ -95,7 +99,9 @@ def resolve(given: Mapping[str, Any], data: Dataset) -> dict[str, Any]:
 def _defaults(model: str, data: Dataset) -> dict[str, Any]:
     if data.train.x.ndim == 2:
         return _TABLE[model]
-    return (_SMALL if data.name == "digits" else _LARGE)[model]
+    if data.name == "digits":
+        return _SMALL[model]
+    return _LARGE[model] | ({"augment": _AUGMENT.get(data.name, [])} if model == "cnn" else {})
 
 
 def describe_model(settings: Mapping[str, Any], n_out: int) -> dict[str, Any]:
@@ -171,7 +177,7 @@ def objective(model: Model, task: Task, settings: Mapping[str, Any]) -> Objectiv
     if settings["label_smoothing"]:
         loss = _smoothed(settings["label_smoothing"])
     whole = supervised(model, loss, task.metrics)
-    augments = [_augment(word) for word in settings["augment"] or ()]
+    augments = [_augment(word) for word in settings["augment"]]
     return augmented(whole, compose(*augments)) if augments else whole
 
 

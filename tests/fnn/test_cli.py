@@ -109,7 +109,7 @@ def test_every_option_of_the_model_and_of_training(run, folder):
         "channels": [2, 3],
         "hidden": [4],
         "activation": "elu",
-        "batch_norm": False,
+        "batch_norm": True,
         "drop_rate": 0.1,
     }
     assert said["training"]["batch_size"] is None

@@ -71,3 +71,14 @@ def test_what_does_not_fit():
         resolve({"augment": ["flip"]}, rows)
     with pytest.raises(InputError, match=r"--label-smoothing goes with classes, got a regression"):
         resolve({"label_smoothing": 0.1}, DIGITS._replace(task="regression"))
+
+
+def test_images_are_augmented_unless_it_is_said_that_they_shall_not_be():
+    mnist = DIGITS._replace(name="mnist")
+    assert resolve({"model": "cnn"}, mnist)["augment"] == ["shift:2"]
+    assert resolve({"model": "cnn", "augment": []}, mnist)["augment"] == []
+    assert resolve({"model": "mlp"}, mnist)["augment"] == []
+    assert resolve({"model": "cnn", "warmup": 3}, mnist)["schedule"] == "cosine"
+    # What is resolved stays as it is.
+    settings = resolve({"model": "cnn", "augment": []}, mnist)
+    assert resolve(settings, mnist) == settings

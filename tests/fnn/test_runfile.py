@@ -48,7 +48,7 @@ def test_a_word_of_the_command_line_means_what_the_key_means(tmp_path):
         '[training]\nbatch_size = "full"\nlearning_rate = 1\n[output]\nplot = true\n'
     )
     assert read_run_file(tmp_path / "run.toml") == options
-    assert given(parse(["train", "--clip", "none"])) == {"clip": None}
+    assert given(parse(["train", "--clip", "none", "--augment", "none"])) == {"clip": None, "augment": []}
 
 
 @pytest.mark.parametrize(
