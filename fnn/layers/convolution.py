@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 from jaxtyping import Array, Float
 
+from fnn.convolutions import Geometry, convolve
+from fnn.convolutions.geometry import Padding as Padding
 from fnn.errors import expect
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
 from fnn.types import KeyArray, Model, Params
-
-Padding = Literal["same", "valid"]
 
 
 def conv(
@@ -72,7 +72,6 @@ def conv(
     expect(
         groups >= 1 and n_out % groups == 0, "conv", "groups that divide n_out", f"{groups} groups, n_out == {n_out}"
     )
-    layout = _channels_last(n_axes)
     draw_w = w_init or jax.nn.initializers.he_normal()
 
     def check(x: Any) -> None:
@@ -109,15 +108,7 @@ def conv(
             f'x.shape[-1] == {w.shape[-2] * groups} (channels of params["w"])',
             f"x.shape == {x.shape}",
         )
-        y = jax.lax.conv_general_dilated(
-            x,
-            w,
-            window_strides=strides,
-            padding=padding.upper(),
-            rhs_dilation=dilations,
-            dimension_numbers=layout,
-            feature_group_count=groups,
-        )
+        y = convolve(x, w, Geometry(strides, dilations, padding, groups))
         return y + jnp.broadcast_to(parameter("conv", params, "b"), y.shape) if bias else y
 
     return stateless("conv", init, forward)
@@ -129,10 +120,3 @@ def per_axis(where: str, what: str, value: int | Sequence[int], n_axes: int) -> 
     expect(len(values) == n_axes, where, f"{what} with {n_axes} entries, one per axis of window", f"{what} == {value}")
     expect(all(v >= 1 for v in values), where, f"{what} >= 1", f"{what} == {value}")
     return values
-
-
-def _channels_last(n_axes: int) -> jax.lax.ConvDimensionNumbers:
-    """Batch first, channels last; of the weights, taps first, then channels in, then channels out."""
-    data = (0, n_axes + 1, *range(1, n_axes + 1))
-    weights = (n_axes + 1, n_axes, *range(n_axes))
-    return jax.lax.ConvDimensionNumbers(data, weights, data)
