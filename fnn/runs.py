@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -100,35 +101,52 @@ def new_run(path: str | Path | None, name: str, settings: str, record: Mapping[s
     Raises:
         CheckpointError: there is something else, or a run that could be gone on with; or nothing can be written there.
     """
-    run = Run(_free(name) if path is None else path)
-    check_replaceable(run.path)
-    aside = _aside(run.path)
-    with _told(run.path):
-        run.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=run.path.parent, prefix=f".{run.path.name}-", suffix=".part"))
-        try:
-            fresh.chmod(0o755)
-            (fresh / _SETTINGS).write_text(settings, encoding="utf-8")
-            (fresh / _RECORD).write_text(as_json(dict(record)))
-            (fresh / _METRICS).write_text("")
-            if (run.path / _PARAMETERS).exists():
-                shutil.rmtree(aside, ignore_errors=True)
-                run.path.rename(aside)
-            elif run.path.exists():
-                shutil.rmtree(run.path)
-            fresh.rename(run.path)
-        except BaseException:
-            shutil.rmtree(fresh, ignore_errors=True)
-            _recover(run.path)
-            raise
+    run = _begin(Path(path), settings, record) if path is not None else _begin_in_runs(name, settings, record)
     try:
         yield run
     finally:
         if run.parameters.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-        elif not run.checkpoints.exists() and aside.exists():  # it came to nothing: the old one stays
+            shutil.rmtree(_aside(run.path), ignore_errors=True)
+        elif not any(run.checkpoints.glob("step_*")):  # it came to nothing: an old one comes back
             shutil.rmtree(run.path, ignore_errors=True)
             _recover(run.path)
+
+
+def _begin_in_runs(name: str, settings: str, record: Mapping[str, Any]) -> Run:
+    for number in count(1):
+        path = RUNS / (name if number == 1 else f"{name}-{number}")
+        if path.exists() or _aside(path).exists():
+            continue
+        try:
+            return _begin(path, settings, record)
+        except CheckpointError:
+            if not path.exists():  # else another process was quicker
+                raise
+    raise AssertionError  # numbers do not end
+
+
+def _begin(path: Path, settings: str, record: Mapping[str, Any]) -> Run:
+    """The folder appears as a whole, in place of what may be replaced."""
+    check_replaceable(path)
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-", suffix=".part") as scratch:
+            fresh = Path(scratch) / "new"
+            fresh.mkdir()
+            (fresh / _SETTINGS).write_text(settings, encoding="utf-8")
+            (fresh / _RECORD).write_text(as_json(dict(record)))
+            (fresh / _METRICS).write_text("")
+            try:
+                if (path / _PARAMETERS).exists():
+                    shutil.rmtree(_aside(path), ignore_errors=True)
+                    path.rename(_aside(path))
+                elif path.exists():
+                    shutil.rmtree(path)
+                fresh.rename(path)
+            except BaseException:
+                _recover(path)
+                raise
+    return Run(path)
 
 
 def check_replaceable(path: str | Path) -> None:
@@ -226,13 +244,6 @@ def finite(value: Any) -> Any:
     if isinstance(value, list):
         return [finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _free(name: str) -> Path:
-    number = 1
-    while (path := RUNS / (name if number == 1 else f"{name}-{number}")).exists() or _aside(path).exists():
-        number += 1
-    return path
 
 
 def _aside(path: Path) -> Path:

@@ -41,6 +41,12 @@ def test_a_run_that_comes_to_nothing_leaves_the_old_one(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
 
 
+def test_nothing_is_left_of_a_first_run_that_comes_to_nothing(tmp_path):
+    with new_run(tmp_path / "a", "x", "", {}):
+        assert (tmp_path / "a/record.json").exists()
+    assert not list(tmp_path.iterdir())
+
+
 def test_killed_while_one_takes_the_place_of_the_other(tmp_path):
     path = tmp_path / "a"
     finish(path, "old")
