@@ -261,7 +261,7 @@ OPTIONS = (
         "checkpoints",
         "keep_best",
         _TEXT,
-        "also the state after the best epoch by this, such as validation_loss",
+        "in the end the parameters of the epoch that is best by this, such as validation_loss",
         "METRIC",
     ),
     Option("output", "out", _TEXT, "folder of the run; default: a new one, runs/DATA-MODEL", "DIR", repeats=False),

@@ -18,9 +18,9 @@ from fnn.options import OPTIONS
 from fnn.progress import Progress, print_json, print_summary
 from fnn.runfile import read_run_file, write_run_file
 from fnn.runs import Run, check_replaceable, new_run
-from fnn.saving import Checkpoints
+from fnn.saving import Checkpoints, load_state
 from fnn.summary import Row, count_parameters, summarize
-from fnn.train import Epoch, epochs, fit
+from fnn.train import Epoch, epochs, fit, start
 from fnn.types import Params, State, spec
 
 
@@ -139,6 +139,11 @@ def _carry_out(job: Job, run: Run, record: dict[str, Any], begin: float, resume:
             params, state = last.train_state.params, last.train_state.state
         else:  # all was done but for the end
             params, state, *_ = fit(*arguments, **keywords)
+        if settings["keep_best"] is not None:
+            like = start(job.optimizer, job.params, job.state, job.key)
+            best = load_state(run.checkpoints / "best", like)
+            params, state = best.params, best.state
+            record |= {"keep_best": settings["keep_best"], "best_epoch": int(best.step) // per_epoch}
         test = job.test(params, state)
     except KeyboardInterrupt as interrupt:
         if last is not None:
@@ -226,6 +231,8 @@ def _report(run: Run, record: dict[str, Any], as_json: bool) -> None:
         print(f"held-out accuracy {test['accuracy']:.4f}, loss {test['loss']:.4f} ({n} {what})")
     else:
         print(f"held-out mean squared error {test['loss']:.6g} ({n} {what})")
+    if "best_epoch" in record:
+        print(f"kept are the parameters of epoch {record['best_epoch']}, the best by {record['keep_best']}")
     if "repeats" in record and record["repeats"]["same"] is not None:
         same = "the same bits as" if record["repeats"]["same"] else "other bits than"
         print(f"{same} {record['repeats']['run']} (SHA-256 {record['sha256'][:16]}...)")
