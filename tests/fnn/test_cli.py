@@ -148,15 +148,15 @@ def test_every_option_of_the_optimizer(run, folder, tmp_path):
 
 
 def test_the_best_epoch_is_what_is_kept(run):
-    # Much too fast, so that the first epoch is the best.
+    # Much too fast, so that the last epoch is hardly the best.
     words = [*LINEAR, 3, "--learning-rate", 50, "--schedule", "constant", "--optimizer", "adam", "--json"]
     words += ["--validation", 0.2]
     last = json.loads(run(*words, "--out", "last"))
-    losses = [epoch["validation_loss"] for epoch in last["epochs"]]
+    shares = [epoch["validation_accuracy"] for epoch in last["epochs"]]
     assert "best_epoch" not in last
-    best = json.loads(run(*words, "--keep-best", "validation_loss", "--out", "best"))
+    best = json.loads(run(*words, "--keep-best", "validation_accuracy", "--out", "best"))
     assert best["epochs"] == last["epochs"]
-    assert best["best_epoch"] == losses.index(min(losses)) + 1
+    assert best["best_epoch"] == shares.index(max(shares)) + 1
     assert (best["sha256"] == last["sha256"]) == (best["best_epoch"] == 3)
     assert json.loads(run("evaluate", "best", "--json"))["loss"] == best["test"]["loss"]
     said = run(*words, "--keep-best", "validation_los", "--out", "other", code=1)
