@@ -232,3 +232,25 @@ def test_the_example_finds_a_learning_rate(capsys):
     assert printed[2].split() == [f"{v:.4g}" for v in rows[0].values()]
     assert all(row["seeds"] == 8 for row in rows)
     assert rows[0]["accuracy_mean"] < 0.8 < 0.9 < max(row["accuracy_mean"] for row in rows)
+
+
+def test_runs_with_large_products_are_computed_in_turn_on_all_cores(monkeypatch):
+    monkeypatch.setattr("fnn.sweeping._n_cores", lambda: 2)
+    x = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+
+    def run(key, scale):
+        return {"loss": jnp.sum(jnp.tanh(x @ (jax.random.normal(key, (64, 64)) * scale)))}
+
+    swept = sweep(run, seeds=5, scale=[0.5])
+    assert swept.chunk_size == 3
+    alone = [jax.jit(run)(jax.random.key(seed), 0.5)["loss"] for seed in range(5)]
+    np.testing.assert_allclose(swept.results["loss"], alone, rtol=1e-5)
+    assert (
+        sweep(
+            lambda key, scale: run(key, scale)["loss"][None, None] @ jnp.ones((1, 1)),
+            seeds=5,
+            scale=[0.5],
+            chunk_size=2,
+        ).chunk_size
+        == 2
+    )
