@@ -336,10 +336,11 @@ def _walk(
                     on_step(base + at)
                 if at < feed.n_steps and saver.every and (base + at) % saver.every == 0:
                     saver.save(kept._replace(carry=carry, done=base + at), epoch_over=False)
-            # Not too far ahead of the device, because what it has not yet seen of the data takes memory.
-            under_way.append(done)
-            if len(under_way) > 1:
-                jax.block_until_ready(under_way.popleft())
+                # Not too far ahead of the device: what it has not yet seen of the data takes memory, and a signal is
+                # heard only between two waits.
+                under_way.append(done)
+                if len(under_way) > 1:
+                    jax.block_until_ready(under_way.popleft())
         jax.block_until_ready(carry)
     except KeyboardInterrupt:
         # Between two assignments the state may already have gone into the next step; then that from before the epoch.
