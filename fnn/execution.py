@@ -16,7 +16,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from fnn.errors import InputError
-from fnn.lowering import canonical
 from fnn.types import Batch, Metrics, Objective, TrainState
 
 StepFn = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
@@ -54,8 +53,6 @@ Advance = Callable[[Carry, Batch, Any, Any], tuple[Carry, Any]]
 def compiled_advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> Advance:
     """The program for an objective and an optimizer; a second training with the same two compiles nothing."""
     step = tallied(make_step(objective, optimizer))
-    if jax.default_backend() == "cpu":
-        step = canonical(step)
 
     def advance(carry: Carry, batches: Batch, first: Any, last: Any) -> tuple[Carry, Any]:
         def body(i: Any, carry: Carry) -> Carry:

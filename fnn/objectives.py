@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnn.errors import expect
+from fnn.lowering import canonical
 from fnn.types import Batch, ExampleLoss, KeyArray, Metrics, Model, Objective, Params, State
 
 
@@ -61,6 +62,8 @@ def loss_and_grad(
 ) -> Callable[[Params, State, Any, KeyArray], tuple[tuple[Float[Array, ""], tuple[State, Metrics]], Params]]:
     """The objective's value and its gradient with respect to the parameters, compiled.
 
+    On a CPU, products and convolutions are brought into the form that is fast in a loop: :func:`fnn.lowering.canonical`.
+
     Returns:
         ``(params, state, batch, key) -> ((loss, (state, metrics)), grads)``; ``grads`` has the structure of ``params``.
 
@@ -74,7 +77,8 @@ def loss_and_grad(
         >>> float(loss), grads["w"].tolist()  # output 11, loss 11^2 / 2, gradient 11 x
         (60.5, [[11.0], [22.0]])
     """
-    return jax.jit(jax.value_and_grad(objective, has_aux=True))
+    value_and_grad = jax.value_and_grad(objective, has_aux=True)
+    return jax.jit(canonical(value_and_grad) if jax.default_backend() == "cpu" else value_and_grad)
 
 
 def weighted_mean(
