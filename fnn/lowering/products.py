@@ -21,6 +21,8 @@ from jax import lax
 _NARROW = 64
 _CHEAP_BYTES = 2 * 2**20
 
+_barrier: Any = lax.optimization_barrier  # JAX leaves it without types
+
 
 def plain_product(
     left: Any,
@@ -72,8 +74,8 @@ def _transposed_product(a: Any, b: Any, flipped: bool, params: dict[str, Any]) -
     n_rows, n_columns = a.shape[1], b.shape[1]
     if min(n_rows, n_columns) <= _NARROW:
         if n_rows <= n_columns:
-            return lax.optimization_barrier(_product(a, b, params))
-        return lax.optimization_barrier(_product(b, a, params)).T
+            return _barrier(_product(a, b, params))
+        return _barrier(_product(b, a, params)).T
     # Which of the two is transposed decides in which order the result comes: in the one in which it is used.
     first = b if flipped else a
     if first.size * first.dtype.itemsize > _CHEAP_BYTES:
@@ -83,5 +85,5 @@ def _transposed_product(a: Any, b: Any, flipped: bool, params: dict[str, Any]) -
 
 def _product(a: Any, b: Any, params: dict[str, Any]) -> Any:
     return jax.lax.dot_general_p.bind(  # the parameters are those of the primitive
-        lax.optimization_barrier(a.T), b, dimension_numbers=(((1,), (0,)), ((), ())), **params
+        _barrier(a.T), b, dimension_numbers=(((1,), (0,)), ((), ())), **params
     )

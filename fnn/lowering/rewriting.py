@@ -1,8 +1,8 @@
 """A function, carried out with some of its operations in other forms.
 
-The function is traced to a jaxpr; each operation of it is bound again, with its names and effects, and those that a rule
-knows a faster form of are bound in that form. Bodies of loops, branches and calls are treated alike; the derivative
-rules of ``custom_jvp`` and ``custom_vjp`` stay in force.
+The function is traced to a jaxpr; each of its operations is bound again, with its names and effects, and those that a
+rule knows a faster form of are bound in that form. Bodies of loops, branches and calls are treated alike; the
+derivative rules of ``custom_jvp`` and ``custom_vjp`` stay in force.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
 from fnn.lowering.convolutions import channels_last
 from fnn.lowering.products import plain_product
 
 _WITH_BODIES = frozenset(
-    ("jit", "pjit", "closed_call", "remat", "remat2", "checkpoint", "scan", "while", "cond")
-    + ("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
+    {
+        *("jit", "pjit", "closed_call", "remat", "remat2", "checkpoint", "scan", "while", "cond"),
+        *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"),
+    }
 )
+_KNOWN = frozenset({"dot_general", "conv_general_dilated"})
 
 
 def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,8 +106,9 @@ def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any]) -> lis
         with eqn.ctx.manager, jax.named_scope(scopes) if scopes else nullcontext():
             results = _rewrite(eqn, read, around)
             if results is None:
-                params = eqn.primitive.get_bind_params(_with_new_bodies(eqn))
-                results = eqn.primitive.bind(*map(read, eqn.invars), **params)
+                primitive: Any = eqn.primitive
+                params = primitive.get_bind_params(_with_new_bodies(eqn))
+                results = primitive.bind(*map(read, eqn.invars), **params)
         known.update(zip(eqn.outvars, results if eqn.primitive.multiple_results else [results], strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
@@ -124,37 +128,35 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
 
 
 def _with_new_bodies(eqn: JaxprEqn) -> dict[str, Any]:
-    if eqn.primitive.name not in _WITH_BODIES:
+    if not _concerns(eqn):
         return eqn.params
     return {name: _new_body(value) for name, value in eqn.params.items()}
 
 
 def _new_body(value: Any) -> Any:
-    if isinstance(value, tuple):  # the branches of a cond, each a jaxpr, among other tuples
-        return tuple(map(_new_body, value)) if any(isinstance(part, ClosedJaxpr) for part in value) else value
-    if isinstance(value, ClosedJaxpr):
-        return _retraced(value, value.jaxpr, value.consts)
-    return _retraced(value, value, ()).jaxpr if isinstance(value, Jaxpr) and _concerns(value) else value
+    if hasattr(value, "consts"):
+        return _retraced(value.jaxpr, value.consts)
+    if hasattr(value, "eqns"):
+        return _retraced(value, ()).jaxpr
+    return tuple(map(_new_body, value)) if _bodies(value) else value  # the branches of a cond
 
 
-def _retraced(whole: Any, jaxpr: Jaxpr, consts: Sequence[Any]) -> Any:
-    if not _concerns(jaxpr):
-        return whole
-    inputs = [
-        jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype, weak_type=var.aval.weak_type) for var in jaxpr.invars
-    ]
+def _retraced(jaxpr: Jaxpr, consts: Sequence[Any]) -> Any:
+    avals: list[Any] = [var.aval for var in jaxpr.invars]
+    shape_of: Any = jax.ShapeDtypeStruct
+    inputs = [shape_of(aval.shape, aval.dtype, weak_type=aval.weak_type) for aval in avals]
     return jax.make_jaxpr(lambda *inputs: _evaluate(jaxpr, consts, inputs))(*inputs)
 
 
-def _concerns(jaxpr: Jaxpr) -> bool:
-    """Whether a rule may apply somewhere within; what is not concerned is left untouched."""
-    for eqn in jaxpr.eqns:
-        if eqn.primitive.name in ("dot_general", "conv_general_dilated"):
-            return True
-        if eqn.primitive.name in _WITH_BODIES:
-            for value in eqn.params.values():
-                for part in value if isinstance(value, tuple) else (value,):
-                    if isinstance(part, ClosedJaxpr | Jaxpr):
-                        if _concerns(part.jaxpr if isinstance(part, ClosedJaxpr) else part):
-                            return True
-    return False
+def _concerns(eqn: JaxprEqn) -> bool:
+    """Whether a rule may apply to an operation, or within it; what is not concerned is left untouched."""
+    if eqn.primitive.name in _KNOWN:
+        return True
+    if eqn.primitive.name not in _WITH_BODIES:
+        return False
+    return any(_concerns(inner) for value in eqn.params.values() for body in _bodies(value) for inner in body.eqns)
+
+
+def _bodies(value: Any) -> list[Any]:
+    """The jaxprs, with constants or without, that a parameter of an operation is, or consists of."""
+    return [part for part in (value if isinstance(value, tuple) else (value,)) if hasattr(part, "eqns")]
