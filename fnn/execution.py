@@ -49,9 +49,17 @@ Advance = Callable[[Carry, Batch, Any, Any], tuple[Carry, Any]]
 """
 
 
-@lru_cache(maxsize=8)
 def compiled_advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> Advance:
     """The program for an objective and an optimizer; a second training with the same two compiles nothing."""
+    known: Any = (make_step, objective, optimizer)
+    try:
+        hash(known)
+    except TypeError:  # an objective that is an object of its own kind
+        return _advance(*known)
+    return _remembered(*known)
+
+
+def _advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> Advance:
     step = tallied(make_step(objective, optimizer))
 
     def advance(carry: Carry, batches: Batch, first: Any, last: Any) -> tuple[Carry, Any]:
@@ -63,6 +71,9 @@ def compiled_advance(make_step: Callable[..., StepFn], objective: Objective, opt
         return carry, carry.train_state.step + 0
 
     return jax.jit(advance, donate_argnums=0)
+
+
+_remembered: Callable[..., Advance] = lru_cache(maxsize=8)(_advance)
 
 
 def tallied(step: StepFn) -> Callable[[Carry, Any], Carry]:
@@ -109,7 +120,8 @@ def check_step(step: StepFn, train_state: TrainState, batch: Any) -> list[str]:
     """
     after, metrics = jax.eval_shape(step, train_state, batch)
     before = jax.eval_shape(lambda tree: tree, train_state)
-    if jax.tree.structure(after) != jax.tree.structure(before):
+    structures: list[Any] = [jax.tree.structure(tree) for tree in (after, before)]
+    if structures[0] != structures[1]:
         raise InputError("fit: expected a model that returns its state in the structure in which it was given")
     for (path, old), new in zip(jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True):
         if (old.shape, old.dtype) != (new.shape, new.dtype):

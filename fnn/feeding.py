@@ -7,7 +7,8 @@ shape, so that one program serves them all; where an epoch ends before its last 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +20,7 @@ from fnn.types import Batch, KeyArray
 
 # Large enough to hide the cost of a call, small enough that two of them beside the data are no burden.
 _CHUNK_BYTES = 32 * 2**20
+_SPEC: Any = jax.ShapeDtypeStruct  # has no annotations of its own
 _DEVICE_SHARE = 0.25  # of the free memory of an accelerator, for the data and as much again for a chunk
 
 
@@ -71,7 +73,7 @@ class Feed:
     def spec(self) -> Batch:
         """Shapes and dtypes of one batch."""
         size = (self.batch_size,)
-        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(size + leaf.shape[1:], leaf.dtype), self._example)
+        return _mapped(lambda leaf: _SPEC(size + leaf.shape[1:], leaf.dtype), self._example)
 
     def chunks(self, epoch: int, first: int = 0, last: int | None = None) -> Iterator[Chunk]:
         """The steps ``first`` to before ``last`` of an epoch, counted from 0."""
@@ -94,7 +96,7 @@ class Feed:
         """What step ``step`` of an epoch sees, as NumPy arrays."""
         begin = step - step % self.chunk_steps
         chunk = next(self.chunks(epoch, step, step + 1))
-        return jax.tree.map(lambda leaf: np.asarray(leaf[step - begin]), chunk.batches)
+        return _mapped(lambda leaf: np.asarray(leaf[step - begin]), chunk.batches)
 
     def _order(self, epoch: int) -> np.ndarray:
         if self._order_key is None:
@@ -109,11 +111,12 @@ class Feed:
     def _gather(self, rows: np.ndarray, present: np.ndarray) -> Batch:
         shape = (self.chunk_steps, self.batch_size)
         if self._resident is not None:
-            return _take(self._resident, rows, present if self._missing else None, shape)
+            on_device: Batch = _on_device(self._resident, rows, present if self._missing else None, shape)
+            return on_device
         batch = self._weighted(self._source.take(rows))
         if self._missing:
             batch = batch._replace(weights=np.where(present, batch.weights, 0).astype(batch.weights.dtype))
-        return jax.tree.map(lambda leaf: leaf.reshape(shape + leaf.shape[1:]), batch)
+        return _mapped(lambda leaf: leaf.reshape(shape + leaf.shape[1:]), batch)
 
     def _weighted(self, batch: Batch) -> Batch:
         if self._missing and batch.weights is None:
@@ -121,27 +124,23 @@ class Feed:
         return batch
 
 
-@jax.jit
-def _fold(key: KeyArray, epoch: Any) -> KeyArray:
-    return jax.random.fold_in(key, epoch)
+def _mapped(function: Callable[[Any], Any], batch: Batch) -> Batch:
+    mapped: Batch = jax.tree.map(function, batch)
+    return mapped
 
 
-def _permutation(key: KeyArray, epoch: int, count: int) -> Any:
-    return _permute(_fold(key, epoch), count)
+@partial(jax.jit, static_argnums=2)
+def _permutation(key: KeyArray, epoch: Any, count: int) -> Any:
+    return jax.random.permutation(jax.random.fold_in(key, epoch), count)
 
 
-_permute = jax.jit(jax.random.permutation, static_argnums=1)
-
-
-def _take_rows(arrays: Batch, rows: Any, present: Any, shape: tuple[int, int]) -> Batch:
-    batch: Batch = jax.tree.map(lambda leaf: jnp.take(leaf, rows, axis=0), arrays)
+@partial(jax.jit, static_argnums=3)
+def _on_device(arrays: Batch, rows: Any, present: Any, shape: tuple[int, int]) -> Batch:
+    batch = _mapped(lambda leaf: jnp.take(leaf, rows, axis=0), arrays)
     if present is not None:
         weights = jnp.ones(rows.shape, jnp.float32) if batch.weights is None else batch.weights
         batch = batch._replace(weights=jnp.where(present, weights, 0))
-    return jax.tree.map(lambda leaf: leaf.reshape(shape + leaf.shape[1:]), batch)
-
-
-_take = jax.jit(_take_rows, static_argnums=3)
+    return _mapped(lambda leaf: leaf.reshape(shape + leaf.shape[1:]), batch)
 
 
 def _free_bytes() -> int:

@@ -62,7 +62,8 @@ def loss_and_grad(
 ) -> Callable[[Params, State, Any, KeyArray], tuple[tuple[Float[Array, ""], tuple[State, Metrics]], Params]]:
     """The objective's value and its gradient with respect to the parameters, compiled.
 
-    On a CPU, products and convolutions are brought into the form that is fast in a loop: :func:`fnn.lowering.canonical`.
+    On a CPU, products and convolutions are brought into the form that is fast in a loop; see
+    :func:`fnn.lowering.canonical`.
 
     Returns:
         ``(params, state, batch, key) -> ((loss, (state, metrics)), grads)``; ``grads`` has the structure of ``params``.

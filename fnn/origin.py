@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
 
 class Origin(NamedTuple):
@@ -122,7 +122,7 @@ def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[_Result], sc
         here = "/".join(part for part in (scopes, str(eqn.source_info.name_stack)) if part)
         inner = eqn.params.get(_CALLS.get(eqn.primitive.name, ""))
         if inner is not None:
-            body, inner_consts = (inner.jaxpr, inner.consts) if isinstance(inner, ClosedJaxpr) else (inner, ())
+            body, inner_consts = getattr(inner, "jaxpr", inner), getattr(inner, "consts", ())
             results = _evaluate(body, inner_consts, operands, here)
         else:
             values = _bind(eqn, [operand.value for operand in operands])
@@ -132,7 +132,8 @@ def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[_Result], sc
 
 
 def _bind(eqn: JaxprEqn, values: list[Any]) -> list[Any]:
-    outputs = eqn.primitive.bind(*values, **eqn.params)
+    bind: Any = eqn.primitive.bind
+    outputs = bind(*values, **eqn.params)
     return list(outputs) if eqn.primitive.multiple_results else [outputs]
 
 

@@ -275,7 +275,8 @@ def _flat(tree: Any) -> dict[str, np.ndarray]:
 
 
 def _flat_spec(tree: Any) -> dict[str, Any]:
-    return jax.eval_shape(lambda: {name: jnp.asarray(leaf) for name, leaf in _plain(tree).items()})
+    specs: dict[str, Any] = jax.eval_shape(lambda: {name: jnp.asarray(leaf) for name, leaf in _plain(tree).items()})
+    return specs
 
 
 def _unflat(leaves: dict[str, Any], like: Any) -> Any:

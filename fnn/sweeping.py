@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr
+from jax.extend.core import Jaxpr
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fnn.errors import InputError, expect
@@ -245,8 +245,9 @@ def _largest(jaxpr: Any) -> int:
             largest = max(largest, 2 * window.size // max(1, window.shape[n_out]) * eqn.outvars[0].aval.size)
         for value in eqn.params.values():
             for part in value if isinstance(value, tuple) else (value,):
-                if isinstance(part, ClosedJaxpr | Jaxpr):
-                    largest = max(largest, _largest(part.jaxpr if isinstance(part, ClosedJaxpr) else part))
+                body = getattr(part, "jaxpr", part)  # closed over constants or not
+                if isinstance(body, Jaxpr):
+                    largest = max(largest, _largest(body))
     return largest
 
 

@@ -340,8 +340,8 @@ def _walk(
                 # heard only between two waits.
                 under_way.append(done)
                 if len(under_way) > 1:
-                    jax.block_until_ready(under_way.popleft())
-        jax.block_until_ready(carry)
+                    _wait(under_way.popleft())
+        _wait(carry)
     except KeyboardInterrupt:
         # Between two assignments the state may already have gone into the next step; then that from before the epoch.
         if is_there(carry):
@@ -359,7 +359,8 @@ def _replay(
     for chunk in feed.chunks(epoch, first, last):
         bounds = max(first, chunk.first) - chunk.first, min(last, chunk.last) - chunk.first
         carry, _ = advance(carry, chunk.batches, *bounds)
-    return carry.train_state
+    reached: TrainState = carry.train_state
+    return reached
 
 
 def _next(step: int, every: int | None) -> int:
@@ -392,3 +393,4 @@ def is_there(tree: Any) -> bool:
 
 
 split = jax.jit(jax.random.split)
+_wait: Callable[[Any], Any] = jax.block_until_ready

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 from math import prod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -43,5 +44,6 @@ def by_few_taps(
         seen.append(padded[(slice(None), *cuts)])
     rows = jnp.stack(seen, axis=-2).reshape(x.shape[0] * prod(places), prod(taps) * n_in)
     # Without the barrier XLA would build the rows number by number within the product.
-    y = jax.lax.optimization_barrier(rows) @ w.reshape(-1, w.shape[-1])
+    apart: Any = jax.lax.optimization_barrier
+    y: Array = apart(rows) @ w.reshape(-1, w.shape[-1])
     return y.reshape(x.shape[0], *places, w.shape[-1])

@@ -231,7 +231,8 @@ def _pillow() -> ModuleType:
         from PIL import Image
     except ImportError:
         raise DataError("image folders need Pillow: pip install 'fnn[images]'") from None
-    return Image
+    module: ModuleType = Image
+    return module
 
 
 @contextmanager
