@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from fnn.compilation import use_cache
 from fnn.data.batching import batches, check_weights, count_examples, effective_size, to_host
 from fnn.errors import expect
 from fnn.types import ExampleLoss, Model, Params, State
@@ -35,6 +36,7 @@ def predict(model: Model, params: Params, state: State, x: Any, *, batch_size: i
         >>> predict(dense(1, bias=False), {"w": np.ones((2, 1), np.float32)}, {}, np.ones((3, 2), np.float32)).tolist()
         [[2.0], [2.0], [2.0]]
     """
+    use_cache()
     data = to_host((x,))
     count = count_examples(data)
     forward = _forward(model)
@@ -76,6 +78,7 @@ def evaluate(
         >>> evaluate(dense(1, bias=False), params, {}, data, {"error": mean_squared_error})
         {'error': 4.0}
     """
+    use_cache()
     whole = to_host(data)
     count = count_examples(whole)
     check_weights(whole, "evaluate")

@@ -17,6 +17,7 @@ import numpy as np
 from jax.extend.core import Jaxpr
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from fnn.compilation import use_cache
 from fnn.errors import InputError, expect
 
 _AXIS = "runs"
@@ -164,6 +165,7 @@ def sweep(
         >>> [row["loss_mean"] < 0.1 for row in swept.over_seeds()]
         [False, True]
     """
+    use_cache()
     columns = {name: _narrow(name, _numbers(name, values)) for name, values in hyperparameters.items()}
     columns["seed"] = _numbers("seeds", range(seeds) if isinstance(seeds, int) else seeds)
     expect(columns["seed"].dtype.kind in "iu", "sweep", "seeds to be integers", f"{seeds!r}")

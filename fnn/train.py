@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import optax
 
 from fnn.callbacks import Callback, Event, init_all, update_all
+from fnn.compilation import use_cache
 from fnn.data.batching import effective_size
 from fnn.data.sources import as_source
 from fnn.divergence import all_finite, explain
@@ -282,6 +283,7 @@ def _run(
 ) -> Iterator[Kept]:
     """What training has reached, at its beginning and after each epoch; all of it the reader's own."""
     expect(n_epochs >= 0, "fit", "n_epochs >= 0", f"n_epochs == {n_epochs}")
+    use_cache()
     source = as_source(data, "fit")
     order_key, step_key = split(key)
     feed = Feed(source, effective_size(batch_size, len(source)), order_key if shuffle else None)

@@ -1,0 +1,50 @@
+"""The systems that are timed, a file each.
+
+Each file has ``prepare(network, x, y, form, dtype)``, which builds and initialises the network and gives back a
+function of no arguments that trains for one epoch, in an order of its own, and returns when all is computed. It raises
+``NotExpressible`` for a network that the system has no words for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class NotExpressible(Exception):
+    """The system cannot train this network in this form."""
+
+
+class System(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        name: of the system.
+        form: ``"stock"``, as its tutorial has it, or ``"tuned"``.
+        module: in this package.
+        package: what has to be installed.
+        environment: variables that its process is given.
+    """
+
+    name: str
+    form: str
+    module: str
+    package: str
+    environment: Mapping[str, str] = MappingProxyType({})
+
+
+# What glibc gives back to the system at the end of each step, it asks for again at the beginning of the next.
+_KEEP = {"MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "67108864"}
+SYSTEMS = [
+    System("fnn", "stock", "fnn_fit", "fnn"),
+    System("pytorch", "stock", "pytorch", "torch"),
+    System("pytorch-compiled", "stock", "pytorch", "torch"),
+    System("pytorch", "tuned", "pytorch", "torch", _KEEP),
+    System("pytorch-compiled", "tuned", "pytorch", "torch", _KEEP),
+    System("flax-nnx", "stock", "flax_nnx", "flax"),
+    System("flax-linen", "stock", "flax_linen", "flax"),
+    System("equinox", "stock", "equinox_loop", "equinox"),
+    System("keras", "stock", "keras_fit", "keras", {"KERAS_BACKEND": "jax"}),
+    System("scikit-learn", "stock", "sklearn_mlp", "sklearn"),
+]

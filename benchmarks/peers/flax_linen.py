@@ -1,0 +1,70 @@
+"""Flax Linen, the loop of its MNIST tutorial: a ``TrainState`` through a compiled step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from flax import linen as nn
+from flax.training.train_state import TrainState
+
+from benchmarks.networks import Network
+from benchmarks.peers import NotExpressible
+from benchmarks.peers.loops import epochs, optimizer
+
+
+class _Net(nn.Module):
+    layers: tuple[tuple[Any, ...], ...]
+
+    @nn.compact
+    def __call__(self, x: Any) -> Any:
+        for kind, *arguments in self.layers:
+            if kind == "conv":
+                x = nn.Conv(arguments[0], (3, 3))(x)
+            elif kind == "block":
+                n_out, stride = arguments
+                inner = nn.Conv(n_out, (3, 3), (stride, stride), use_bias=False)(x)
+                inner = nn.relu(nn.BatchNorm(use_running_average=False)(inner))
+                inner = nn.BatchNorm(use_running_average=False)(nn.Conv(n_out, (3, 3), use_bias=False)(inner))
+                if inner.shape != x.shape:
+                    x = nn.Conv(n_out, (1, 1), (stride, stride))(x)
+                x = nn.relu(x + inner)
+            elif kind == "pool":
+                x = nn.avg_pool(x, (2, 2), (2, 2))
+            elif kind == "mean":
+                x = x.mean((1, 2))
+            elif kind == "flatten":
+                x = x.reshape(len(x), -1)
+            elif kind == "dense":
+                x = nn.Dense(arguments[0])(x)
+            else:
+                x = getattr(nn, kind)(x)
+        return x
+
+
+def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: str) -> Callable[[], None]:
+    """One epoch per call."""
+    if dtype != "float32":
+        raise NotExpressible(dtype)
+    model = _Net(network.layers)
+    variables = model.init(jax.random.key(0), x[:1])
+    others = {name: part for name, part in variables.items() if name != "params"}
+    held = [TrainState.create(apply_fn=model.apply, params=variables["params"], tx=optimizer(network)), others]
+
+    @jax.jit
+    def train_step(state: Any, others: Any, images: Any, labels: Any) -> Any:
+        def loss_of(params: Any) -> Any:
+            logits, updated = model.apply({"params": params, **others}, images, mutable=list(others))
+            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), updated
+
+        (loss, updated), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        return state.apply_gradients(grads=grads), updated, loss
+
+    def step(images: Any, labels: Any) -> Any:
+        held[0], held[1], loss = train_step(*held, images, labels)
+        return loss, held[0].params
+
+    return epochs(network, x, y, step)

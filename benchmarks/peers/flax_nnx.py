@@ -1,0 +1,70 @@
+"""Flax NNX, the loop of its MNIST tutorial: ``nnx.jit`` around value, gradient and update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from flax import nnx
+
+from benchmarks.networks import Network
+from benchmarks.peers import NotExpressible
+from benchmarks.peers.loops import epochs, optimizer
+
+
+class _Net(nnx.Module):
+    def __init__(self, network: Network, rngs: nnx.Rngs) -> None:
+        shape, self.kinds, layers = list(network.shape), [], []
+        for kind, *arguments in network.layers:
+            self.kinds.append(kind)
+            if kind == "conv":
+                layers.append(nnx.Conv(shape[2], arguments[0], (3, 3), rngs=rngs))
+                shape[2] = arguments[0]
+            elif kind == "dense":
+                layers.append(nnx.Linear(shape[0], arguments[0], rngs=rngs))
+                shape = [arguments[0]]
+            elif kind == "pool":
+                shape = [shape[0] // 2, shape[1] // 2, shape[2]]
+            elif kind == "flatten":
+                shape = [int(np.prod(shape))]
+            elif kind in ("block", "mean"):
+                raise NotExpressible(kind)
+        self.layers = nnx.List(layers)
+
+    def __call__(self, x: Any) -> Any:
+        learned = iter(self.layers)
+        for kind in self.kinds:
+            if kind == "pool":
+                x = nnx.avg_pool(x, (2, 2), (2, 2))
+            elif kind == "flatten":
+                x = x.reshape(len(x), -1)
+            elif kind in ("relu", "sigmoid"):
+                x = getattr(nnx, kind)(x)
+            else:
+                x = next(learned)(x)
+        return x
+
+
+def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: str) -> Callable[[], None]:
+    """One epoch per call."""
+    if dtype != "float32":
+        raise NotExpressible(dtype)
+    model = _Net(network, nnx.Rngs(0))
+    state = nnx.Optimizer(model, optimizer(network), wrt=nnx.Param)
+
+    @nnx.jit
+    def train_step(model: Any, state: Any, images: Any, labels: Any) -> Any:
+        def loss_of(model: Any) -> Any:
+            return optax.softmax_cross_entropy_with_integer_labels(model(images), labels).mean()
+
+        loss, grads = nnx.value_and_grad(loss_of)(model)
+        state.update(model, grads)
+        return loss
+
+    def step(images: Any, labels: Any) -> Any:
+        return train_step(model, state, images, labels), jax.tree.leaves(nnx.state(model))
+
+    return epochs(network, x, y, step)
