@@ -13,11 +13,10 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 import jax
-from jax import lax
 from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
 from fnn.lowering.convolutions import channels_last
-from fnn.lowering.pooling import given_back, pooled
+from fnn.lowering.pooling import given_back
 from fnn.lowering.products import plain_product
 
 _WITH_BODIES = frozenset(
@@ -26,9 +25,7 @@ _WITH_BODIES = frozenset(
         *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"),
     }
 )
-_KNOWN = frozenset(
-    {"dot_general", "conv_general_dilated", "reduce_window_max", "reduce_window_sum", "select_and_scatter_add"}
-)
+_KNOWN = frozenset({"dot_general", "conv_general_dilated", "select_and_scatter_add"})
 
 
 def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,8 +34,8 @@ def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
     Some things that differentiation leaves behind are slow there. A weight gradient is a matrix product with its left
     factor transposed; it becomes a transposition and a plain product. The gradients of a convolution are convolutions
     with batch and channels exchanged, which within a loop run on one thread and by a naive algorithm; they become
-    transpositions and a convolution with channels last. Pooling, forward and backward, goes window by window; it
-    becomes arithmetic of strided slices. Everything else stays as it is.
+    transpositions and a convolution with channels last. The gradient of pooling by the maximum goes window by window;
+    it becomes comparisons of strided slices. Everything else stays as it is.
 
     Apply it to a whole training step: forward pass, gradient and update. Under ``vmap``, it belongs outside:
     ``canonical(vmap(step))`` sees the products of all members as they will be computed.
@@ -129,8 +126,6 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
         return plain_product(read(left), read(right), values[0], values[1], flipped=is_flipped, **eqn.params)
     if name == "conv_general_dilated":
         return channels_last(*map(read, eqn.invars), **eqn.params)
-    if name in ("reduce_window_max", "reduce_window_sum"):
-        return pooled(read(eqn.invars[0]), lax.max if name == "reduce_window_max" else lax.add, **eqn.params)
     if name == "select_and_scatter_add":
         return given_back(*map(read, eqn.invars), **eqn.params)
     return None
