@@ -64,6 +64,12 @@ class Model:
     name: str = "model"
     layers: tuple[tuple[str, Model], ...] = ()
 
+    def _repr_html_(self) -> str:
+        """A notebook shows the layers."""
+        from fnn.showing import show  # which speaks of models
+
+        return show(self).html
+
 
 class Batch(NamedTuple):
     """Examples that are seen together. A plain tuple ``(x, y)`` or ``(x, y, weights)`` serves as well.

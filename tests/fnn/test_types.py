@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn import Batch, Model, dense
+from fnn import Batch, Model, dense, serial
 from fnn.types import spec
 
 
@@ -17,6 +17,11 @@ def test_a_model_is_a_leaf_and_does_not_change():
     assert dataclasses.replace(layer, name="other").init is layer.init
     assert isinstance(hash(layer), int)
     assert isinstance(layer, Model)
+
+
+def test_a_notebook_shows_the_layers():
+    assert "00_dense" in serial(dense(2))._repr_html_()
+    assert "dense" in dense(2)._repr_html_()
 
 
 def test_a_batch_is_a_pytree_with_optional_parts():
