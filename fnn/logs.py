@@ -262,4 +262,6 @@ def _package(name: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise InputError(f"{extra}: expected the package {name}, which is missing: pip install 'fnn[{extra}]'") from None
+        raise InputError(
+            f"{extra}: expected the package {name}, which is missing: pip install 'fnn[{extra}]'"
+        ) from None

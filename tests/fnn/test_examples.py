@@ -1,6 +1,8 @@
 """The scripts in examples/ about fnn run, and do what they say."""
 
+import json
 import runpy
+import shutil
 from pathlib import Path
 
 import jax
@@ -57,3 +59,18 @@ def test_a_gradient_vanishes_in_sigmoids_only():
 
 def test_a_transformer_turns_sequences_around():
     assert run("transformer")["share"] > 0.95  # measured: 1.0
+
+
+def test_metrics_go_to_a_file_with_each_epoch_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["log_metrics.py", str(tmp_path)])
+    run("log_metrics")
+    path = tmp_path / "metrics.jsonl"
+    whole = path.read_bytes()
+    lines = [json.loads(line) for line in whole.splitlines()]
+    assert [(line["epoch"], line["step"]) for line in lines] == [(1, 45), (2, 90), (3, 135)]
+    assert lines[2]["accuracy"] > lines[0]["accuracy"] > 0.5
+    # Killed in the midst of a line, after a later state was lost: the same file in the end.
+    path.write_bytes(whole[:-20])
+    shutil.rmtree(tmp_path / "checkpoints" / "step_00000135")
+    run("log_metrics")
+    assert path.read_bytes() == whole

@@ -19,7 +19,9 @@ def read(path):
 def test_values_of_every_kind(tmp_path):
     path = tmp_path / "deep" / "metrics.jsonl"
     with logs.json_lines(path) as log:
-        log.write({"epoch": np.int32(1), "loss": jnp.float32(0.5), "bad": float("nan"), "rate": -float("inf"), "at": "x"})
+        log.write(
+            {"epoch": np.int32(1), "loss": jnp.float32(0.5), "bad": float("nan"), "rate": -float("inf"), "at": "x"}
+        )
         assert read(path) == [{"epoch": 1, "loss": 0.5, "bad": None, "rate": None, "at": "x"}]  # before it is closed
     log.close()
     with pytest.raises(InputError, match="one that was closed"):

@@ -38,7 +38,9 @@ def test_what_is_new_is_named(first, second, text):
     with jax.numpy_dtype_promotion("standard"):
         reported = report_recompiles(total)
         assert float(reported(*first)) == float(total(*first))
-        with pytest.warns(RecompilationWarning, match="total was compiled again: .*" + text.removeprefix("again: ")) as w:
+        with pytest.warns(
+            RecompilationWarning, match="total was compiled again: .*" + text.removeprefix("again: ")
+        ) as w:
             assert float(reported(*second)) == float(total(*second))
         assert len(w) == 1
         assert w[0].filename == __file__
@@ -52,7 +54,9 @@ def test_static_values_and_donated_arrays():
 
     reported = report_recompiles(power, "my power", static_argnums=1, donate_argnums=0)
     assert float(reported(jnp.float32(3), 2)) == 9
-    with pytest.warns(RecompilationWarning, match=r"^my power was compiled again: n from the static 2 to the static 3$"):
+    with pytest.warns(
+        RecompilationWarning, match=r"^my power was compiled again: n from the static 2 to the static 3$"
+    ):
         assert float(reported(jnp.float32(3), 3)) == 27
     with pytest.warns(RecompilationWarning, match=r"again: x from float32\[\] to float32\[2\]$"):
         reported(jnp.ones(2), 3)  # the most similar of the two, not the first
@@ -61,7 +65,10 @@ def test_static_values_and_donated_arrays():
 def test_nothing_changed_but_the_caches():
     reported = report_recompiles(lambda x: x + 1, "plus")
     reported(X[0, 0])
-    with pytest.warns(RecompilationWarning, match="none of its arguments changed"), jax.numpy_dtype_promotion("standard"):
+    with (
+        pytest.warns(RecompilationWarning, match="none of its arguments changed"),
+        jax.numpy_dtype_promotion("standard"),
+    ):
         reported(X[0, 0])
 
 
@@ -80,7 +87,9 @@ def test_a_loop_of_ones_own():
     step = report_recompiles(make_step(objective, optimizer), "step")
     for _ in range(3):
         train_state, metrics = step(train_state, (X, X[:, :1]))
-    with pytest.warns(RecompilationWarning, match=r"^step was compiled again: batch\[0\] from float32\[4,3\] to float32"):
+    with pytest.warns(
+        RecompilationWarning, match=r"^step was compiled again: batch\[0\] from float32\[4,3\] to float32"
+    ):
         step(train_state, (X[:3], X[:3, :1]))
     assert np.isfinite(metrics["loss"])
 
