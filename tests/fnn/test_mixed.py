@@ -42,10 +42,7 @@ def test_gradients_are_those_of_float32_within_rounding(model):
     x = DATA.train.x[:64].reshape(-1, 8, 8, 1)
     params, state = model.init(jax.random.key(0), x)
     batch, key = (x, DATA.train.y[:64]), jax.random.key(1)
-    found = [
-        loss_and_grad(supervised(m, LOSS))(params, state, batch, key)
-        for m in (model, mixed_precision(model))
-    ]
+    found = [loss_and_grad(supervised(m, LOSS))(params, state, batch, key) for m in (model, mixed_precision(model))]
     ((exact, (exact_state, _)), exact_grads), ((loss, (new, _)), grads) = found
     assert loss.dtype == jnp.float32
     assert dtypes(grads) == {np.dtype(np.float32)}
@@ -61,16 +58,14 @@ def test_gradients_are_those_of_float32_within_rounding(model):
 
 
 def test_a_training_in_bfloat16_reaches_the_accuracy():
-    plain = mlp([32], 10)
-    reached = []
-    for model in (plain, mixed_precision(plain)):
-        params, state = model.init(jax.random.key(0), DATA.train.x[:1])
-        objective = supervised(model, LOSS)
-        fitted = fit(objective, optax.adam(1e-2), params, state, DATA.train, key=jax.random.key(1), n_epochs=6)
-        assert dtypes(fitted.train_state._replace(key=())) == {np.dtype(np.float32)}
-        reached.append(evaluate(model, fitted.params, fitted.state, DATA.test, {"accuracy": accuracy})["accuracy"])
-    assert min(reached) > 0.93
-    assert abs(reached[0] - reached[1]) < 0.02
+    model = mixed_precision(mlp([32], 10))
+    params, state = model.init(jax.random.key(0), DATA.train.x[:1])
+    fitted = fit(
+        supervised(model, LOSS), optax.adam(1e-2), params, state, DATA.train, key=jax.random.key(1), n_epochs=6
+    )
+    assert dtypes(fitted.train_state._replace(key=())) == {np.dtype(np.float32)}
+    found = evaluate(model, fitted.params, fitted.state, DATA.test, {"accuracy": accuracy})
+    assert found["accuracy"] > 0.94  # MEASURED
 
 
 def test_layers_one_by_one_are_the_whole():
@@ -118,7 +113,9 @@ def linen_model():
 
 def nnx_model():
     return from_nnx(
-        lambda rngs: nnx.Sequential(nnx.Linear(3, 8, rngs=rngs), nnx.BatchNorm(8, rngs=rngs), nnx.Linear(8, 2, rngs=rngs))
+        lambda rngs: nnx.Sequential(
+            nnx.Linear(3, 8, rngs=rngs), nnx.BatchNorm(8, rngs=rngs), nnx.Linear(8, 2, rngs=rngs)
+        )
     )
 
 
