@@ -18,7 +18,14 @@ if TYPE_CHECKING:
         tanh as tanh,
     )
     from fnn.adapters import from_equinox as from_equinox, from_linen as from_linen, from_nnx as from_nnx
-    from fnn.callbacks import Callback as Callback, Decision as Decision, Event as Event
+    from fnn.callbacks import (
+        Callback as Callback,
+        Decision as Decision,
+        Event as Event,
+        early_stopping as early_stopping,
+        keep_best as keep_best,
+        reduce_on_plateau as reduce_on_plateau,
+    )
     from fnn.checkpoint import load as load, save as save
     from fnn.data import (
         ArraySource as ArraySource,
@@ -97,6 +104,7 @@ if TYPE_CHECKING:
         softmax_cross_entropy as softmax_cross_entropy,
         softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
     )
+    from fnn.mixed import mixed_precision as mixed_precision
     from fnn.models import (
         adaline as adaline,
         autoencoder as autoencoder,
@@ -132,6 +140,12 @@ if TYPE_CHECKING:
         make_step as make_step,
         start as start,
     )
+    from fnn.trials import (
+        LearningRates as LearningRates,
+        fast_dev_run as fast_dev_run,
+        find_learning_rate as find_learning_rate,
+        overfit_one_batch as overfit_one_batch,
+    )
     from fnn.types import Batch as Batch, Model as Model, Objective as Objective, TrainState as TrainState
     from fnn.weights import load_weights as load_weights, read_weights as read_weights, save_weights as save_weights
 
@@ -154,6 +168,9 @@ _HOME = {
     "Callback": "fnn.callbacks",
     "Decision": "fnn.callbacks",
     "Event": "fnn.callbacks",
+    "early_stopping": "fnn.callbacks",
+    "keep_best": "fnn.callbacks",
+    "reduce_on_plateau": "fnn.callbacks",
     "load": "fnn.checkpoint",
     "save": "fnn.checkpoint",
     "ArraySource": "fnn.data",
@@ -228,6 +245,7 @@ _HOME = {
     "sigmoid_binary_cross_entropy": "fnn.losses",
     "softmax_cross_entropy": "fnn.losses",
     "softmax_cross_entropy_with_integer_labels": "fnn.losses",
+    "mixed_precision": "fnn.mixed",
     "adaline": "fnn.models",
     "autoencoder": "fnn.models",
     "cnn": "fnn.models",
@@ -268,6 +286,10 @@ _HOME = {
     "fit": "fnn.train",
     "make_step": "fnn.train",
     "start": "fnn.train",
+    "LearningRates": "fnn.trials",
+    "fast_dev_run": "fnn.trials",
+    "find_learning_rate": "fnn.trials",
+    "overfit_one_batch": "fnn.trials",
     "Batch": "fnn.types",
     "Model": "fnn.types",
     "Objective": "fnn.types",
