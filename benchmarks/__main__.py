@@ -30,7 +30,7 @@ def main() -> None:
     parse = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__.splitlines()[0] if __doc__ else None
     )
-    parse.add_argument("--quick", action="store_true", help="short windows, few rounds, float32 only")
+    parse.add_argument("--quick", action="store_true", help="short windows, few rounds, float32 only, no first steps")
     parse.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parse.add_argument("--only", help=f"some of {','.join(NETWORKS)}")
     parse.add_argument(
@@ -72,7 +72,7 @@ def main() -> None:
                 interpreters=dict(entry.split("=", 1) for entry in options.python),
                 say=say,
             )
-            if dtype == "float32":
+            if dtype == "float32" and not options.quick:
                 say(f"{name}: time to the first step")
                 rows[0] |= first_steps(name)
             document["results"] += rows

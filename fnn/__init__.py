@@ -96,6 +96,7 @@ if TYPE_CHECKING:
         stateless as stateless,
         upsample as upsample,
     )
+    from fnn.logs import json_lines as json_lines, tensorboard as tensorboard
     from fnn.losses import (
         accuracy as accuracy,
         half_squared_error as half_squared_error,
@@ -124,6 +125,7 @@ if TYPE_CHECKING:
         paths as paths,
         take_over as take_over,
     )
+    from fnn.recompilation import RecompilationWarning as RecompilationWarning, report_recompiles as report_recompiles
     from fnn.rules import adaline_rule as adaline_rule, learn as learn, perceptron_rule as perceptron_rule
     from fnn.saving import Checkpoints as Checkpoints, load_state as load_state
     from fnn.scanning import Scanned as Scanned, fit_scan as fit_scan
@@ -239,6 +241,8 @@ _HOME = {
     "serial": "fnn.layers",
     "stateless": "fnn.layers",
     "upsample": "fnn.layers",
+    "json_lines": "fnn.logs",
+    "tensorboard": "fnn.logs",
     "accuracy": "fnn.losses",
     "half_squared_error": "fnn.losses",
     "mean_squared_error": "fnn.losses",
@@ -262,6 +266,8 @@ _HOME = {
     "path_mask": "fnn.partial",
     "paths": "fnn.partial",
     "take_over": "fnn.partial",
+    "RecompilationWarning": "fnn.recompilation",
+    "report_recompiles": "fnn.recompilation",
     "adaline_rule": "fnn.rules",
     "learn": "fnn.rules",
     "perceptron_rule": "fnn.rules",

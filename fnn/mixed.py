@@ -58,7 +58,8 @@ def mixed_precision(model: Model, dtype: Any = jnp.bfloat16) -> Model:
         params: Params, state: State, x: Any, *, key: KeyArray | None = None, train: bool = False
     ) -> tuple[Any, State]:
         y, new = model.apply(_rounded(params, computed), state, _rounded(x, computed), key=key, train=train)
-        if jax.tree.structure(new) == jax.tree.structure(state):
+        structures: list[Any] = [jax.tree.structure(tree) for tree in (new, state)]
+        if structures[0] == structures[1]:
             new = jax.tree.map(_like, new, state)
         return _rounded(y, jnp.float32), new
 

@@ -50,11 +50,11 @@ def find_learning_rate(
     n_steps: int = 100,
     batch_size: int | None = 32,
 ) -> LearningRates:
-    """Trains a copy for ``n_steps`` batches while the learning rate rises from ``low`` to ``high``; nothing else changes.
+    """Trains a copy for ``n_steps`` batches while the learning rate rises from ``low`` to ``high``.
 
     While the rate is too low the loss stays, then it falls, then the rate is too high and it rises. The suggestion is
-    the rate of the steepest fall of the loss, smoothed; what comes after a loss of four times the lowest, or one that is
-    not finite, is left out.
+    the rate of the steepest fall of the loss, smoothed; what comes after a loss of four times the lowest, or one that
+    is not finite, is left out. Nothing that is given is changed.
 
     Args:
         objective: what is minimised.
@@ -100,16 +100,17 @@ def find_learning_rate(
     if len(losses) < 3 or losses.min() >= losses[0]:
         raise InputError(f"{where}: expected a loss that falls somewhere between {low} and {high}, got {losses[:1]}...")
     slopes = np.gradient(losses, np.log(rates[: len(losses)]))
-    lowest = int(losses.argmin())
+    lowest = int(np.argmin(losses))
     # The mean of the first few losses says more about their batches than about the rate.
     settled = min(round(1 / (1 - _SMOOTHING)), lowest)
-    steepest = settled + int(slopes[settled : lowest + 1].argmin())
+    steepest = settled + int(np.argmin(slopes[settled : lowest + 1]))
     return LearningRates(rates[: len(losses)], losses, float(rates[steepest]))
 
 
 def _smoothed(losses: np.ndarray) -> np.ndarray:
     """Running means without bias towards the beginning, up to where they mean nothing any more."""
-    mean, smoothed = 0.0, []
+    mean = 0.0
+    smoothed: list[float] = []
     for count, loss in enumerate(losses, start=1):
         mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
         value = mean / (1 - _SMOOTHING**count)

@@ -71,6 +71,6 @@ def test_metrics_go_to_a_file_with_each_epoch_once(tmp_path, monkeypatch):
     assert lines[2]["accuracy"] > lines[0]["accuracy"] > 0.5
     # Killed in the midst of a line, after a later state was lost: the same file in the end.
     path.write_bytes(whole[:-20])
-    shutil.rmtree(tmp_path / "checkpoints" / "step_00000135")
+    shutil.rmtree(max((tmp_path / "checkpoints").glob("step_*")))
     run("log_metrics")
     assert path.read_bytes() == whole

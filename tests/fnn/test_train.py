@@ -288,8 +288,8 @@ def test_a_nan_of_the_gradient_names_the_layer_and_the_step_before_the_loss_show
     params["00_dense"]["w"] = jnp.ones((1, 1))
     objective = supervised(model, mean_squared_error)
     frozen = optax.sgd(0.0)  # 0 times NaN is NaN
+    ordered = np.array([1, 2, 3, 0, 4, 5])
     with pytest.raises(DivergedError, match=r"at step 2 \(epoch 1, batch 2 of 3\), the gradient of 0[12]_") as error:
-        ordered = np.array([1, 2, 3, 0, 4, 5])
         fit(
             objective, frozen, params, state, (x[ordered], x[ordered]), key=KEY, n_epochs=2, batch_size=2, shuffle=False
         )
