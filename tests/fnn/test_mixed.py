@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,10 +37,8 @@ def dtypes(tree):
     return {leaf.dtype for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)}
 
 
-@pytest.mark.parametrize(
-    "model", [mlp([8], 10, normalize=True), cnn(10, n_channels=(4,), n_hidden=16)], ids=["mlp", "cnn"]
-)
-def test_gradients_are_those_of_float32_within_rounding(model):
+def test_gradients_are_those_of_float32_within_rounding():
+    model = cnn(10, n_channels=(4,), n_hidden=8, normalize=True)
     x = DATA.train.x[:64].reshape(-1, 8, 8, 1)
     params, state = model.init(jax.random.key(0), x)
     batch, key = (x, DATA.train.y[:64]), jax.random.key(1)
@@ -65,7 +65,7 @@ def test_a_training_in_bfloat16_reaches_the_accuracy():
     )
     assert dtypes(fitted.train_state._replace(key=())) == {np.dtype(np.float32)}
     found = evaluate(model, fitted.params, fitted.state, DATA.test, {"accuracy": accuracy})
-    assert found["accuracy"] > 0.94  # MEASURED
+    assert found["accuracy"] > 0.94  # measured: 0.961; in float32 0.958
 
 
 def test_layers_one_by_one_are_the_whole():
@@ -92,7 +92,7 @@ def test_what_lasts_is_float32_even_for_small_inputs_and_integers_pass():
     params, state = model.init(jax.random.key(0), jnp.ones((2, 4), jnp.bfloat16))
     assert dtypes((params, state)) == {np.dtype(np.float32)}
     x = jax.random.normal(jax.random.key(1), (8, 4), jnp.bfloat16)
-    y, new = model.apply(params, state, x, train=True)
+    y, new = jax.jit(partial(model.apply, train=True))(params, state, x)
     assert dtypes((y, new)) == {np.dtype(np.float32)}
     words = mixed_precision(embedding(300, 4))
     params, state = words.init(jax.random.key(0), jnp.zeros((1, 2), jnp.int32))
@@ -124,10 +124,10 @@ def test_adapted_modules(make):
     plain = make()
     x = jax.random.normal(jax.random.key(0), (16, 3))
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        params, state = plain.init(jax.random.key(1), x)
+        params, state = jax.jit(plain.init)(jax.random.key(1), x)
         found = []
         for model in (plain, mixed_precision(plain)):
-            y, new = model.apply(params, state, x, key=jax.random.key(2), train=True)
+            y, new = jax.jit(partial(model.apply, train=True))(params, state, x, key=jax.random.key(2))
             assert dtypes((y, new)) == {np.dtype(np.float32)}
             found.append(y)
     assert 0 < np.abs(found[0] - found[1]).max() < 0.1
