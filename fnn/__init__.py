@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         reduce_on_plateau as reduce_on_plateau,
     )
     from fnn.checkpoint import load as load, save as save
+    from fnn.compilation import cache_folder as cache_folder, use_cache as use_cache
     from fnn.data import (
         ArraySource as ArraySource,
         Dataset as Dataset,
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
         softmax_cross_entropy as softmax_cross_entropy,
         softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
     )
+    from fnn.lowering import canonical as canonical
     from fnn.mixed import mixed_precision as mixed_precision
     from fnn.models import (
         adaline as adaline,
@@ -175,6 +177,8 @@ _HOME = {
     "reduce_on_plateau": "fnn.callbacks",
     "load": "fnn.checkpoint",
     "save": "fnn.checkpoint",
+    "cache_folder": "fnn.compilation",
+    "use_cache": "fnn.compilation",
     "ArraySource": "fnn.data",
     "Dataset": "fnn.data",
     "ImageFolder": "fnn.data",
@@ -249,6 +253,7 @@ _HOME = {
     "sigmoid_binary_cross_entropy": "fnn.losses",
     "softmax_cross_entropy": "fnn.losses",
     "softmax_cross_entropy_with_integer_labels": "fnn.losses",
+    "canonical": "fnn.lowering",
     "mixed_precision": "fnn.mixed",
     "adaline": "fnn.models",
     "autoencoder": "fnn.models",

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import orbax.checkpoint as ocp
 
 from fnn.errors import CheckpointError
 
@@ -68,7 +67,7 @@ def save(path: str | Path, tree: Any, about: Mapping[str, Any] | None = None) ->
         _tidy(path)
         with _scratch(path.parent, path) as scratch:
             fresh = Path(scratch) / "new"
-            with _unlogged(), ocp.StandardCheckpointer() as checkpointer:
+            with _unlogged(), _checkpointer() as checkpointer:
                 checkpointer.save(fresh / _ARRAYS, tree)
             (fresh / _DESCRIPTION).write_text(description)
             (fresh / _MANIFEST).write_text(json.dumps(_digests(fresh), indent=1))
@@ -138,7 +137,7 @@ def _restore(path: str | Path, like: Any) -> Any:
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     target = jax.tree.map(lambda leaf: _SPEC(leaf.shape, leaf.dtype, sharding=device), like)
     try:
-        with _unlogged(), ocp.StandardCheckpointer() as checkpointer:
+        with _unlogged(), _checkpointer() as checkpointer:
             return checkpointer.restore(Path(path).absolute() / _ARRAYS, target)
     except (OSError, ValueError, KeyError) as error:  # the digests were right: it was never a whole
         raise CheckpointError(f"{path}: cannot be restored: {_reason(error)}") from None
@@ -309,3 +308,9 @@ def _reason(error: Exception) -> str:
 
 def _text(leaf: Mapping[str, Any] | None) -> str:
     return "to be absent" if leaf is None else f"of shape {tuple(leaf['shape'])} and dtype {leaf['dtype']}"
+
+
+def _checkpointer() -> Any:
+    import orbax.checkpoint  # here, because it takes longer to load than small networks take to train
+
+    return orbax.checkpoint.StandardCheckpointer()

@@ -73,7 +73,9 @@ class Feed:
     def spec(self) -> Batch:
         """Shapes and dtypes of one batch."""
         size = (self.batch_size,)
-        return _mapped(lambda leaf: _SPEC(size + leaf.shape[1:], leaf.dtype), self._example)
+        return _mapped(
+            lambda leaf: _SPEC(size + leaf.shape[1:], jax.dtypes.canonicalize_dtype(leaf.dtype)), self._example
+        )
 
     def chunks(self, epoch: int, first: int = 0, last: int | None = None) -> Iterator[Chunk]:
         """The steps ``first`` to before ``last`` of an epoch, counted from 0."""

@@ -247,6 +247,17 @@ OPTIONS = (
         [],
     ),
     Option("training", "label_smoothing", _FRACTION, "share of each target spread over all classes", "P"),
+    Option(
+        "training", "patience", _whole_number(0, 2**31 - 1), "ends after more epochs than N without improvement", "N"
+    ),
+    Option(
+        "training",
+        "precision",
+        one_of(PRECISIONS),
+        "of what training computes; parameters are float32",
+        _list(PRECISIONS),
+        "float32",
+    ),
     Option("training", "seed", _SEED, "decides every random choice", "N", 0),
     Option(
         "checkpoints",

@@ -288,8 +288,7 @@ def _run(
     order_key, step_key = split(key)
     feed = Feed(source, effective_size(batch_size, len(source)), order_key if shuffle else None)
     step, advance = make_step(objective, optimizer), compiled_advance(make_step, objective, optimizer)
-    # Copies, because the buffers that go into the program are donated to it and end with it.
-    begin = copy(start(optimizer, params, state, step_key))
+    begin = _begin(optimizer, params, state, step_key)
     names = check_step(step, begin, feed.spec())
     kept = Kept(Carry(begin, empty_tally(names)), init_all(callbacks, begin), 0, [], False)
     identity = identify(source, feed.batch_size, shuffle, key, callbacks) if checkpoints else {}
@@ -392,6 +391,13 @@ def _seen(train_state: TrainState) -> tuple[TrainState, Any]:
 def is_there(tree: Any) -> bool:
     """Whether no buffer has been donated away."""
     return not any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in jax.tree.leaves(tree))
+
+
+@partial(jax.jit, static_argnums=0)
+def _begin(optimizer: optax.GradientTransformation, params: Params, state: State, key: KeyArray) -> TrainState:
+    """:func:`start`, in buffers of its own, because those that go into the program are donated to it and end there."""
+    begin: TrainState = copy(start(optimizer, params, state, key))
+    return begin
 
 
 split = jax.jit(jax.random.split)

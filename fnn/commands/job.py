@@ -11,9 +11,12 @@ import jax
 import optax
 
 from fnn import __version__, recipes
+from fnn.callbacks import Callback, early_stopping
+from fnn.compilation import use_cache
 from fnn.data import Dataset, split
 from fnn.evaluation import evaluate
 from fnn.loading import Prepared, describe_data, describe_source, digest, load_data, prepare
+from fnn.mixed import mixed_precision
 from fnn.options import OPTIONS
 from fnn.tasks import Task, for_task
 from fnn.types import Batch, KeyArray, Model, Objective, Params, State, spec
@@ -79,6 +82,14 @@ class Job(NamedTuple):
 
         return judge
 
+    def callbacks(self) -> list[Callback]:
+        """What looks at each epoch: its loss, where possible on examples that are held out."""
+        patience = self.settings["patience"]
+        if patience is None:
+            return []
+        watched = "loss" if self.held_out is None else "validation_loss"
+        return [early_stopping(watched, patience=patience)]
+
     def test(self, params: Params, state: State) -> dict[str, float]:
         """How good parameters are on the examples of the test, in the units of the source."""
         return judge_test(self.model, params, state, self.prepared, self.task)
@@ -103,6 +114,7 @@ def make_job(given: Mapping[str, Any]) -> Job:
     Raises:
         InputError: data, model and settings do not fit each other.
     """
+    use_cache()
     named = {option.name: option.default for option in OPTIONS} | dict(given)
     prepared = prepare(load_data(named), named)
     data = prepared.data
@@ -128,7 +140,7 @@ def make_job(given: Mapping[str, Any]) -> Job:
         held_out,
         model,
         task,
-        recipes.objective(model, task, settings),
+        recipes.objective(mixed_precision(model, settings["precision"]), task, settings),
         recipes.optimizer(settings, n_batches),
         params,
         state,

@@ -123,6 +123,7 @@ def _carry_out(job: Job, run: Run, record: dict[str, Any], begin: float, resume:
         "n_epochs": settings["epochs"],
         "batch_size": job.batch_size,
         "validate": job.validate(),
+        "callbacks": job.callbacks(),
         "checkpoints": _checkpoints(job, run),
         "resume": resume,
     }

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from fnn.errors import InputError, expect
-from fnn.layers.lift import lift
-from fnn.types import KeyArray, Model, Params, State, spec
+from fnn.layers.lift import compiled_init, lift
+from fnn.types import KeyArray, Model, Params, State
 
 
 def serial(*layers: Model | Callable[[Any], Any], name: str = "serial") -> Model:
@@ -44,10 +44,10 @@ def serial(*layers: Model | Callable[[Any], Any], name: str = "serial") -> Model
     named = tuple((f"{place:0{width}d}_{model.name}", model) for place, model in enumerate(models))
     names = {label for label, _ in named}
 
+    @compiled_init
     def init(key: KeyArray, x: Any) -> tuple[Params, State]:
         params: dict[str, Params] = {}
         state: dict[str, State] = {}
-        x = spec(x)
         for (label, model), layer_key in zip(named, jax.random.split(key, len(named)), strict=True):
             with _located(label):
                 layer_params, layer_state = model.init(layer_key, x)
@@ -147,11 +147,11 @@ def residual(
 def _branches(named: tuple[tuple[str, Model], ...], merge: Callable[..., Any], name: str) -> Model:
     names = {label for label, _ in named}
 
+    @compiled_init
     def init(key: KeyArray, x: Any) -> tuple[Params, State]:
         params: dict[str, Params] = {}
         state: dict[str, State] = {}
         outputs = []
-        x = spec(x)
         for (label, model), layer_key in zip(named, jax.random.split(key, len(named)), strict=True):
             with _located(label):
                 layer_params, layer_state = model.init(layer_key, x)

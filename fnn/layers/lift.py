@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
+import jax
+
+from fnn.compilation import use_cache
 from fnn.errors import InputError
-from fnn.types import KeyArray, Model, Params, State, spec
+from fnn.types import InitFn, KeyArray, Model, Params, State, spec
 
 
 def stateless(name: str, init: Callable[[KeyArray, Any], Params], forward: Callable[[Params, Any], Any]) -> Model:
@@ -25,8 +29,9 @@ def stateless(name: str, init: Callable[[KeyArray, Any], Params], forward: Calla
         [1.0, 1.0]
     """
 
+    @compiled_init
     def init_model(key: KeyArray, x: Any) -> tuple[Params, State]:
-        return init(key, spec(x)), {}
+        return init(key, x), {}
 
     def apply(
         params: Params, state: State, x: Any, *, key: KeyArray | None = None, train: bool = False
@@ -34,6 +39,28 @@ def stateless(name: str, init: Callable[[KeyArray, Any], Params], forward: Calla
         return forward(params, x), state
 
     return Model(init_model, apply, name)
+
+
+def compiled_init(init: InitFn) -> InitFn:
+    """``init`` as one program: operation by operation, each would be compiled for itself, which takes a second.
+
+    Within another one that is being compiled it becomes part of that.
+    """
+
+    @wraps(init)
+    def compiled(key: KeyArray, x: Any) -> tuple[Params, State]:
+        shapes = spec(x)
+        if isinstance(key, jax.core.Tracer):
+            return init(key, shapes)
+        use_cache()
+        try:
+            params, state = jax.jit(lambda key: init(key, shapes))(key)
+        except InputError as error:
+            error.__notes__ = []  # in which JAX says that it has shortened the traceback
+            raise
+        return params, state
+
+    return compiled
 
 
 def lift(function: Callable[[Any], Any]) -> Model:

@@ -133,6 +133,8 @@ def test_every_option_of_the_optimizer(run, folder, tmp_path):
         "accumulate": 2,
         "augment": ["flip", "shift:1", "rotate:5", "cutout:2"],
         "label_smoothing": 0.1,
+        "patience": 5,
+        "precision": "bfloat16",
         "batch_size": 8,
         "epochs": 2,
     }
@@ -161,6 +163,15 @@ def test_the_best_epoch_is_what_is_kept(run):
     assert json.loads(run("evaluate", "best", "--json"))["loss"] == best["test"]["loss"]
     said = run(*words, "--keep-best", "validation_los", "--out", "other", code=1)
     assert "expected keep_best among" in said
+
+
+def test_training_ends_when_nothing_improves(run):
+    words = [*LINEAR, 30, "--learning-rate", 50, "--schedule", "constant", "--patience", 0, "--validation", 0.2]
+    said = json.loads(run(*words, "--json"))
+    losses = [epoch["validation_loss"] for epoch in said["epochs"]]
+    assert 1 < len(losses) < 30
+    assert losses[-1] >= min(losses[:-1])
+    assert all(later < earlier for earlier, later in zip(losses[:-2], losses[1:-1], strict=True))
 
 
 def test_help_goes_to_stdout(capsys):
