@@ -171,7 +171,7 @@ def test_training_ends_when_nothing_improves(run):
     losses = [epoch["validation_loss"] for epoch in said["epochs"]]
     assert 1 < len(losses) < 30
     assert losses[-1] >= min(losses[:-1])
-    assert all(later < earlier for earlier, later in zip(losses[:-2], losses[1:-1], strict=True))
+    assert all(later < earlier for earlier, later in pairwise(losses[:-1]))
 
 
 def test_help_goes_to_stdout(capsys):
