@@ -174,8 +174,8 @@ def reduce_on_plateau(
 ) -> Callback:
     """Multiplies the learning rate by ``factor`` when ``metric`` has not improved for more than ``patience`` epochs.
 
-    The optimizer has to have its rate in its state: ``optax.inject_hyperparams(optax.adam)(learning_rate=1e-3)``, alone
-    or anywhere in a chain.
+    The optimizer has to have its rate in its state, as a number and not as a schedule, which would set it anew at each
+    step: ``optax.inject_hyperparams(optax.adam)(learning_rate=1e-3)``, alone or anywhere in a chain.
 
     Args:
         metric: a name among the metrics of an epoch.
@@ -233,6 +233,8 @@ def reduce_on_plateau(
 def _rate_of(train_state: TrainState) -> Any:
     found = optax.tree_utils.tree_get_all_with_path(train_state.opt_state, "learning_rate")
     rates = [value for _, value in found if hasattr(value, "dtype")]
+    is_number = len(rates) == len(found)  # of a schedule there is a state as well
+    expect(is_number, "reduce_on_plateau", "a learning_rate that is a number", "a schedule, which sets it at each step")
     made = "optax.inject_hyperparams(optax.adam)(learning_rate=...) makes one"
     expect(len(rates) == 1, "reduce_on_plateau", f"one learning_rate in the optimizer's state; {made}", f"{len(rates)}")
     return rates[0]

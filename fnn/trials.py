@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, islice
 from typing import Any, NamedTuple
 
 import jax
@@ -13,11 +14,10 @@ from jaxtyping import Float
 
 from fnn.callbacks import Callback
 from fnn.data.batching import effective_size
-from fnn.data.sources import as_source
+from fnn.data.sources import Source, as_source
 from fnn.errors import InputError, expect
-from fnn.feeding import Feed
 from fnn.train import Fitted, Validate, fit, make_step, start
-from fnn.types import KeyArray, Objective, Params, State
+from fnn.types import Batch, KeyArray, Objective, Params, State
 
 _SMOOTHING = 0.9  # weight of what came before in the running mean of the loss
 _TOO_HIGH = 4.0  # times the lowest smoothed loss: from there on nothing is learned about the rate
@@ -61,7 +61,7 @@ def find_learning_rate(
         make_optimizer: from a schedule of the learning rate to an optimizer, such as ``optax.adam``.
         params: where to start; left as they are, like ``state``.
         state: the model's state.
-        data: as for :func:`fnn.fit`; gone through again if it has fewer than ``n_steps`` batches.
+        data: as for :func:`fnn.fit`; gone through again if it has fewer than ``n_steps`` whole batches.
         key: decides the order of the examples and what dropout drops.
         low: the first rate.
         high: the last.
@@ -88,13 +88,13 @@ def find_learning_rate(
     expect(n_steps >= 3, where, "n_steps >= 3", f"n_steps == {n_steps}")
     source = as_source(data, where)
     order_key, step_key = jax.random.split(key)
-    feed = Feed(source, effective_size(batch_size, len(source)), order_key)
+    batches = _batches(source, effective_size(batch_size, len(source)), order_key)
     rates = np.geomspace(low, high, n_steps)
     optimizer = make_optimizer(optax.exponential_decay(low, n_steps - 1, high / low))
     step = jax.jit(make_step(objective, optimizer))
     train_state, met = start(optimizer, params, state, step_key), []
-    for number in range(n_steps):
-        train_state, metrics = step(train_state, feed.batch(*divmod(number, feed.n_steps)))
+    for batch in islice(batches, n_steps):
+        train_state, metrics = step(train_state, batch)
         met.append(metrics["loss"])
     losses = _smoothed(np.asarray(jax.device_get(jnp.stack(met)), np.float64))
     if len(losses) < 3 or losses.min() >= losses[0]:
@@ -107,13 +107,21 @@ def find_learning_rate(
     return LearningRates(rates[: len(losses)], losses, float(rates[steepest]))
 
 
+def _batches(source: Source, size: int, key: KeyArray) -> Iterator[Batch]:
+    """Whole batches without end, in a new order for each pass. No example is fetched before it is needed."""
+    for number in count():
+        order = np.asarray(jax.random.permutation(jax.random.fold_in(key, number), len(source)))
+        for begin in range(0, len(order) - size + 1, size):
+            yield source.take(order[begin : begin + size])
+
+
 def _smoothed(losses: np.ndarray) -> np.ndarray:
     """Running means without bias towards the beginning, up to where they mean nothing any more."""
     mean = 0.0
     smoothed: list[float] = []
-    for count, loss in enumerate(losses, start=1):
+    for number, loss in enumerate(losses, start=1):
         mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
-        value = mean / (1 - _SMOOTHING**count)
+        value = mean / (1 - _SMOOTHING**number)
         if not np.isfinite(value) or (smoothed and value > _TOO_HIGH * min(smoothed)):
             break
         smoothed.append(value)

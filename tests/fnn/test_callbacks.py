@@ -10,6 +10,7 @@ from fnn import Checkpoints, InputError, dense, epochs, fit, mean_squared_error,
 from fnn.callbacks import Callback, Decision, Event, early_stopping, keep_best, reduce_on_plateau
 
 NAN = float("nan")
+KEY = jax.random.key(0)
 
 
 def stops(callback, values, metric="loss"):
@@ -123,5 +124,8 @@ def test_what_cannot_be_meant(line):
         keep_best("accuracy").update(keep_best("accuracy").init(train_state), Event(1, {"loss": 1.0}, train_state))
     with pytest.raises(InputError, match=r"one learning_rate in the optimizer's state; optax.inject_hyperparams"):
         reduce_on_plateau("loss").init(train_state)
+    scheduled = start(optax.inject_hyperparams(optax.sgd)(optax.constant_schedule(0.1)), {"w": jnp.ones(1)}, {}, KEY)
+    with pytest.raises(InputError, match=r"^reduce_on_plateau: expected a learning_rate that is a number, got a sched"):
+        reduce_on_plateau("loss").init(scheduled)
     with pytest.raises(InputError, match=r"^reduce_on_plateau: expected factor between 0 and 1, got factor == 1"):
         reduce_on_plateau("loss", factor=1.0)

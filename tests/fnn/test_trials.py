@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from fnn import InputError, accuracy, mlp, supervised
+from fnn import Batch, InputError, accuracy, dense, mean_squared_error, mlp, supervised
 from fnn.callbacks import early_stopping, keep_best
 from fnn.losses import softmax_cross_entropy_with_integer_labels as cross_entropy
 from fnn.trials import fast_dev_run, find_learning_rate, overfit_one_batch
@@ -39,6 +39,28 @@ def test_the_suggested_rate_learns_and_leaves_no_trace(problem):
         for rate in (found.suggestion / 100, found.suggestion)
     )
     assert suggested < tenth
+
+
+class Lines:
+    """A source that counts what is fetched."""
+
+    fetched = 0
+
+    def __len__(self):
+        return 5000
+
+    def take(self, rows):
+        self.fetched += len(rows)
+        x = (rows[:, None] % 7).astype(np.float32)
+        return Batch(x, 2 * x)
+
+
+def test_a_source_is_asked_for_no_more_than_is_seen():
+    source, model = Lines(), dense(1)
+    arguments = supervised(model, mean_squared_error), optax.sgd, *model.init(KEY, np.ones((1, 1), np.float32)), source
+    found = find_learning_rate(*arguments, key=KEY, n_steps=40, batch_size=8)
+    assert source.fetched == 40 * 8
+    assert found.suggestion < 1
 
 
 def uphill(schedule):
