@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 from fnn.errors import expect
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
-from fnn.layers.precision import at_least_float32
+from fnn.layers.precision import at_least_float32, spread
 from fnn.types import KeyArray, Model, Params
 
 _GLOROT = jax.nn.initializers.glorot_uniform()
@@ -84,7 +84,7 @@ def self_attention(n_heads: int, *, causal: bool = False, bias: bool = True, w_i
             f"x.shape == {x.shape}",
         )
         y: Array = x @ w
-        return y + jnp.broadcast_to(parameter(f"{where}, {name}", own, "b"), y.shape) if bias else y
+        return y + spread(parameter(f"{where}, {name}", own, "b"), y.shape) if bias else y
 
     def forward(params: Params, inputs: Any) -> Float[Array, "batch time features"]:
         x, mask = check(inputs)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 from jaxtyping import Array, Float
 
@@ -15,6 +14,7 @@ from fnn.convolutions.geometry import Padding as Padding
 from fnn.errors import expect
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
+from fnn.layers.precision import spread
 from fnn.types import KeyArray, Model, Params
 
 
@@ -109,7 +109,7 @@ def conv(
             f"x.shape == {x.shape}",
         )
         y = convolve(x, w, Geometry(strides, dilations, padding, groups))
-        return y + jnp.broadcast_to(parameter("conv", params, "b"), y.shape) if bias else y
+        return y + spread(parameter("conv", params, "b"), y.shape) if bias else y
 
     return stateless("conv", init, forward)
 

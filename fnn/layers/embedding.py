@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 from fnn.errors import expect
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
+from fnn.layers.precision import at_least_float32, spread
 from fnn.types import KeyArray, Model, Params
 
 _NORMAL = jax.nn.initializers.normal(0.02)
@@ -55,7 +56,9 @@ def embedding(n_tokens: int, n_out: int, *, w_init: Initializer = _NORMAL, dtype
         check(x)
         w = parameter("embedding", params, "w")
         expect(w.ndim == 2, "embedding", 'params["w"] of shape (n_tokens, n_out)', f"{w.shape}")
-        rows: Array = jnp.take(w, jnp.clip(x, 0, w.shape[0] - 1), axis=0)
+        # The gradient adds up all places of a token, in at least float32.
+        table = w.astype(at_least_float32(w.dtype))
+        rows: Array = jnp.take(table, jnp.clip(x, 0, w.shape[0] - 1), axis=0).astype(w.dtype)
         known = (x >= 0) & (x < w.shape[0])
         return jnp.where(jnp.broadcast_to(known[..., None], rows.shape), rows, jnp.nan)
 
@@ -105,6 +108,6 @@ def position_embedding(n_positions: int, *, w_init: Initializer = _NORMAL) -> Mo
             f'x.shape[-1] == {w.shape[-1]} (columns of params["w"])',
             f"x.shape == {x.shape}",
         )
-        return x + jnp.broadcast_to(w[: x.shape[1]], x.shape)
+        return x + spread(w[: x.shape[1]], x.shape)
 
     return stateless(where, init, forward)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from fnn.errors import expect
 from fnn.layers.lift import stateless
+from fnn.layers.precision import spread
 from fnn.types import KeyArray, Model, Params
 
 _GLOROT = jax.nn.initializers.glorot_uniform()
@@ -65,7 +66,7 @@ def dense(
             f"x.shape == {x.shape}",
         )
         y: Array = x @ w
-        return y + jnp.broadcast_to(parameter("dense", params, "b"), y.shape) if bias else y
+        return y + spread(parameter("dense", params, "b"), y.shape) if bias else y
 
     return stateless("dense", init, forward)
 

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from fnn.errors import expect
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
-from fnn.layers.precision import at_least_float32
+from fnn.layers.precision import at_least_float32, spread
 from fnn.types import KeyArray, Model, Params, State, spec
 
 
@@ -194,7 +194,7 @@ def _affine(where: str, params: Params, x: Array, affine: bool) -> Array:
         return x
     scale, shift = parameter(where, params, "scale"), parameter(where, params, "shift")
     _check_channels(where, x, scale, 'params["scale"]')
-    return x * jnp.broadcast_to(scale, x.shape) + jnp.broadcast_to(shift, x.shape)
+    return x * spread(scale, x.shape) + spread(shift, x.shape)
 
 
 def _check_channels(where: str, x: Any, vector: Any, what: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+from jaxtyping import Array
 
 
 def at_least_float32(dtype: Any) -> Any:
@@ -16,3 +17,17 @@ def at_least_float32(dtype: Any) -> Any:
     """
     own = jnp.dtype(dtype)
     return own if own.itemsize >= 4 else jnp.dtype(jnp.float32)
+
+
+def spread(parameter: Array, shape: tuple[int, ...]) -> Array:
+    """``parameter`` once for every example and place; its gradient, their sum, is added up in at least float32.
+
+    ``jnp.broadcast_to`` would add up in the dtype of ``parameter``: in bfloat16, on a CPU, a sum of ones ends at 512.
+
+    Example:
+        >>> import jax
+        >>> gradient = jax.jit(jax.grad(lambda b: spread(b, (64, 64, 1)).astype(jnp.float32).sum()))
+        >>> float(gradient(jnp.zeros((), jnp.bfloat16)))
+        4096.0
+    """
+    return jnp.broadcast_to(parameter.astype(at_least_float32(parameter.dtype)), shape).astype(parameter.dtype)

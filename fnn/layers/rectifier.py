@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from fnn.errors import expect
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
+from fnn.layers.precision import spread
 from fnn.types import KeyArray, Model, Params
 
 
@@ -54,6 +55,6 @@ def parametric_relu(*, slope: float = 0.25, shared: bool = False) -> Model:
             f'params["slope"] of shape () or {x.shape[-1:]} (channels of x)',
             f"{slopes.shape}",
         )
-        return jnp.where(x > 0, x, jnp.broadcast_to(slopes, x.shape) * x)
+        return jnp.where(x > 0, x, spread(slopes, x.shape) * x)
 
     return stateless("parametric_relu", init, forward)

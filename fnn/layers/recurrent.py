@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from fnn.errors import expect
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
-from fnn.layers.precision import at_least_float32
+from fnn.layers.precision import at_least_float32, spread
 from fnn.types import KeyArray, Model, Params
 
 _GLOROT = jax.nn.initializers.glorot_uniform()
@@ -71,7 +71,7 @@ def lstm(
 
         def step(carry: tuple[Array, Array], z: Array) -> tuple[tuple[Array, Array], Array]:
             h, c = carry
-            i, f, g, o = jnp.split(z + h @ w_hidden, 4, axis=-1)
+            i, f, g, o = jnp.split(z + h @ w_hidden.astype(h.dtype), 4, axis=-1)
             c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
             h = jax.nn.sigmoid(o) * jnp.tanh(c)
             return (h, c), h
@@ -122,8 +122,8 @@ def gru(n_hidden: int, *, w_init: Initializer = _GLOROT, w_hidden_init: Initiali
         w_gates, w_candidate = w_hidden[:, : 2 * n], w_hidden[:, 2 * n :]
 
         def step(h: Array, z_in: Array) -> tuple[Array, Array]:
-            r, z = jnp.split(jax.nn.sigmoid(z_in[:, : 2 * n] + h @ w_gates), 2, axis=-1)
-            candidate = jnp.tanh(z_in[:, 2 * n :] + (r * h) @ w_candidate)
+            r, z = jnp.split(jax.nn.sigmoid(z_in[:, : 2 * n] + h @ w_gates.astype(h.dtype)), 2, axis=-1)
+            candidate = jnp.tanh(z_in[:, 2 * n :] + (r * h) @ w_candidate.astype(h.dtype))
             h = z * h + (1 - z) * candidate
             return h, h
 
@@ -148,7 +148,7 @@ def _draw(
 
 
 def _driven(where: str, params: Params, x: Any, n_gates: int) -> tuple[Array, Array]:
-    """x w + b for all steps at once, and ``w_hidden``."""
+    """x w + b for all steps at once, and ``w_hidden``, whose gradient is a sum over the steps, in at least float32."""
     _check(where, x)
     w, w_hidden, b = (parameter(where, params, name) for name in ("w", "w_hidden", "b"))
     expect(
@@ -162,7 +162,7 @@ def _driven(where: str, params: Params, x: Any, n_gates: int) -> tuple[Array, Ar
         f"shapes {w.shape}, {w_hidden.shape}, {b.shape}",
     )
     y: Array = x @ w
-    return y + jnp.broadcast_to(b, y.shape), w_hidden
+    return y + spread(b, y.shape), w_hidden.astype(at_least_float32(w_hidden.dtype))
 
 
 def _over_time(step: Callable[[Any, Array], tuple[Any, Array]], first: Any, driven: Array) -> Array:

@@ -12,6 +12,7 @@ from fnn import (
     accuracy,
     batch_norm,
     cnn,
+    conv,
     dense,
     embedding,
     evaluate,
@@ -19,7 +20,9 @@ from fnn import (
     inspect,
     load_digits,
     loss_and_grad,
+    lstm,
     mlp,
+    parametric_relu,
     relu,
     serial,
     softmax_cross_entropy_with_integer_labels,
@@ -66,6 +69,31 @@ def test_a_training_in_bfloat16_reaches_the_accuracy():
     assert dtypes(fitted.train_state._replace(key=())) == {np.dtype(np.float32)}
     found = evaluate(model, fitted.params, fitted.state, DATA.test, {"accuracy": accuracy})
     assert found["accuracy"] > 0.94  # measured: 0.961; in float32 0.958
+
+
+LAYERS = {
+    "dense": (dense(2), (64, 16, 4)),
+    "conv": (conv(2), (64, 8, 8, 2)),
+    "batch_norm": (batch_norm(), (64, 8, 8, 2)),
+    "parametric_relu": (parametric_relu(), (64, 8, 8, 2)),
+    "embedding": (embedding(2, 3), None),
+    "lstm": (lstm(2), (4, 600, 2)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_sums_over_many_examples_and_places_do_not_come_to_a_halt(name):
+    layer, shape = LAYERS[name]
+    x = jnp.arange(4096).reshape(64, 64) % 2 if shape is None else jax.random.normal(jax.random.key(0), shape)
+    params, state = layer.init(jax.random.key(1), x)
+
+    def gradient(model):
+        return jax.jit(jax.grad(lambda p: jnp.sum(model.apply(p, state, x, train=True)[0])))(params)
+
+    exact, found = gradient(layer), gradient(mixed_precision(layer))
+    for got, expected in zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True):
+        # Normalised numbers have the sum 0, and the rounding of each remains.
+        np.testing.assert_allclose(got, expected, rtol=0.03, atol=0.03 * np.sqrt(x.size))
 
 
 def test_layers_one_by_one_are_the_whole():
