@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,13 +18,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fnn import activations
+from fnn.callbacks import Callback, early_stopping, keep_best
+from fnn.data.splitting import split
 from fnn.errors import expect
-from fnn.evaluation import predict
+from fnn.evaluation import evaluate, predict
 from fnn.models import mlp
 from fnn.objectives import supervised
 from fnn.tasks import for_task
-from fnn.train import fit
-from fnn.types import Batch, Model, Objective, Params, State
+from fnn.train import Validate, fit
+from fnn.types import Batch, ExampleLoss, Model, Objective, Params, State
 
 ModelMaker = Callable[[int, int], Model]
 """``(n_features, n_outputs) -> Model``, from ``(batch, n_features)`` to ``(batch, n_outputs)``."""
@@ -46,6 +48,7 @@ class _Program(NamedTuple):
 
     model: Model
     init: Callable[..., tuple[Params, State]]
+    loss: ExampleLoss
     objective: Objective
     optimizer: optax.GradientTransformation
 
@@ -64,6 +67,9 @@ class _Network(BaseEstimator):
         weight_decay: float = 0.0,
         batch_size: int | None = 64,
         n_epochs: int = 100,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -74,6 +80,9 @@ class _Network(BaseEstimator):
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.n_epochs = n_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
 
     def _train(self, x: np.ndarray, y: np.ndarray, sample_weight: Any, task: str, n_outputs: int) -> None:
@@ -81,6 +90,7 @@ class _Network(BaseEstimator):
         weights = _weights(where, sample_weight, x)
         counts = weights > 0
         expect(self.n_epochs >= 1, where, "n_epochs >= 1", f"n_epochs == {self.n_epochs}")
+        _check_stopping(where, self.validation_fraction, self.n_iter_no_change)
         # Kept apart from the hyperparameters, which may be set anew before what was learned is used.
         self._network = *self._recipe(where, x.shape[1]), n_outputs
         optimizer = self.optimizer, self.learning_rate, self.weight_decay
@@ -90,7 +100,15 @@ class _Network(BaseEstimator):
         init_key, fit_key = jax.random.split(jax.random.key(seed))
         params, state = program.init(init_key, x[:1])
         data = Batch(x[counts], y[counts], weights[counts])
-        if self.model is None and _is_full(len(x), self.batch_size):
+        validate: Validate | None = None
+        callbacks: tuple[Callback, ...] = ()
+        if self.early_stopping:
+            split_key, stratify = jax.random.fold_in(fit_key, 0), task == "single-label"
+            data, held_out = split(data, self.validation_fraction, split_key, stratify=stratify)
+            validate = partial(_validation_loss, program, held_out)
+            patience = self.n_iter_no_change
+            callbacks = keep_best("validation_loss"), early_stopping("validation_loss", patience=patience)
+        if self.model is None and _is_full(len(data.x), self.batch_size):
             data = _merged(*data)
         data = _filled(*data, self.batch_size)
         fitted = fit(
@@ -102,8 +120,14 @@ class _Network(BaseEstimator):
             key=fit_key,
             n_epochs=self.n_epochs,
             batch_size=self.batch_size,
+            validate=validate,
+            callbacks=callbacks,
         )
-        self.params_, self.state_ = jax.device_get((fitted.params, fitted.state))
+        learned, self.best_epoch_ = (fitted.params, fitted.state), len(fitted.history)
+        if callbacks and fitted.callbacks[0]["epoch"]:  # 0 if no validation loss was a number
+            best = fitted.callbacks[0]
+            learned, self.best_epoch_ = (best["params"], best["state"]), int(best["epoch"])
+        self.params_, self.state_ = jax.device_get(learned)
         self.history_ = fitted.history
 
     def _recipe(self, where: str, n_features: int) -> tuple[Any, int | None]:
@@ -147,17 +171,24 @@ class NetworkClassifier(ClassifierMixin, _Network):
         weight_decay: each step takes ``learning_rate * weight_decay * w`` off each weight; biases are left alone.
         batch_size: examples per update, ``None`` for all. If that is all of them, a weight of 2 is the example given
             twice, to the bit.
-        n_epochs: passes over the examples.
-        random_state: decides the first parameters, the order of the examples and what dropout drops.
+        n_epochs: passes over the examples, at most.
+        early_stopping: whether some examples are held out, training ends when the loss on them no longer falls, and the
+            parameters of the epoch in which it was lowest are what is learned.
+        validation_fraction: how much is held out then, between 0 and 1; of each class alike, in a classifier.
+        n_iter_no_change: how many epochs in a row without a lower loss are borne.
+        random_state: decides the first parameters, the order of the examples, what dropout drops and which examples
+            are held out.
 
     Attributes:
         classes_: the labels, sorted, of shape (n_classes,).
         n_features_in_: how many features ``fit`` saw; ``feature_names_in_``: their names, if they had some.
         params_: the learned parameters, NumPy arrays; ``state_``: the model's state.
-        history_: the metrics of each epoch, one dict per epoch.
+        history_: the metrics of each epoch, one dict per epoch; with early stopping there is a ``"validation_loss"``.
+        best_epoch_: the epoch, from 1, after which the parameters were those learned: the last without early stopping.
 
     Raises:
-        InputError: in ``fit``, a hyperparameter is out of range. It is a ``ValueError``, as scikit-learn's own are.
+        InputError: in ``fit``, a hyperparameter is out of range, or there are too few examples to hold some out. It is
+            a ``ValueError``, as scikit-learn's own are.
         DivergedError: in ``fit``, a number was no longer finite.
 
     Example:
@@ -254,6 +285,15 @@ def _weights(where: str, sample_weight: Any, x: np.ndarray) -> np.ndarray:
     return weights
 
 
+def _check_stopping(where: str, fraction: float, patience: int) -> None:
+    expect(0 < fraction < 1, where, "validation_fraction between 0 and 1", f"validation_fraction == {fraction}")
+    expect(patience >= 0, where, "n_iter_no_change >= 0", f"n_iter_no_change == {patience}")
+
+
+def _validation_loss(program: _Program, held_out: Batch, params: Params, state: State) -> dict[str, float]:
+    return evaluate(program.model, params, state, held_out, {"validation_loss": program.loss})
+
+
 def _is_full(n: int, batch_size: int | None) -> bool:
     return batch_size is None or n <= batch_size
 
@@ -313,7 +353,8 @@ def _program(
         optimizer = optax.adamw(learning_rate, weight_decay=weight_decay, mask=_is_weight)
     elif optimizer == "sgd":
         optimizer = optax.chain(optax.add_decayed_weights(weight_decay, mask=_is_weight), optax.sgd(learning_rate))
-    return _Program(model, jax.jit(model.init), supervised(model, for_task(task).loss), optimizer)
+    loss = for_task(task).loss
+    return _Program(model, jax.jit(model.init), loss, supervised(model, loss), optimizer)
 
 
 def _is_weight(params: Params) -> Any:

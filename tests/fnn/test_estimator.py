@@ -93,9 +93,46 @@ def test_weight_decay_shrinks_weights():
         assert norm(optimizer=optimizer, weight_decay=1.0) < 0.9 * norm(optimizer=optimizer)
 
 
+def test_early_stopping_learns_the_parameters_of_the_best_epoch():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 5)), rng.integers(0, 3, 60)  # nothing to be learned but the examples themselves
+    stopping = NetworkClassifier(
+        (16,), learning_rate=0.03, n_epochs=80, early_stopping=True, validation_fraction=0.25, n_iter_no_change=4
+    ).set_params(random_state=0)
+    stopped = stopping.fit(x, y)
+    losses = [epoch["validation_loss"] for epoch in stopped.history_]
+    assert len(losses) == stopped.best_epoch_ + 5 < 80
+    assert int(np.argmin(losses)) + 1 == stopped.best_epoch_
+    # The same training, ended after that epoch.
+    short = clone(stopping).set_params(n_epochs=stopped.best_epoch_).fit(x, y)
+    assert short.best_epoch_ == stopped.best_epoch_
+    jax.tree.map(np.testing.assert_array_equal, short.params_, stopped.params_)
+
+
+def test_what_is_held_out_is_not_learned_from():
+    targets = np.zeros(40)
+    weights = np.where(np.arange(40) < 20, 0.0, 1.0)  # of the examples that count, half are held out
+    settings = {"early_stopping": True, "validation_fraction": 0.5, "learning_rate": 0.1, "n_epochs": 30}
+    x = np.eye(40)
+    regressor = NetworkRegressor((), random_state=0, **settings).fit(x, targets, weights)
+    start = NetworkRegressor((), random_state=0, learning_rate=1e-30, n_epochs=1).fit(x, targets).params_
+    moved = (regressor.params_["01_dense"]["w"] != start["01_dense"]["w"])[:, 0]
+    assert not moved[:20].any()
+    assert moved[20:].sum() == 10
+    unstopped = NetworkRegressor((), random_state=0, n_epochs=2).fit(x, targets)
+    assert (unstopped.best_epoch_, list(unstopped.history_[0])) == (2, ["loss"])
+
+
+def test_too_few_examples_to_hold_some_out():
+    with pytest.raises(InputError, match=r"^split: expected examples in both parts, got 0 held out of 4$"):
+        NetworkClassifier(early_stopping=True).fit(X[:4], ["a", "a", "a", "b"])
+
+
 @pytest.mark.parametrize(
     ("settings", "weights", "text"),
     [
+        ({"validation_fraction": 1.0}, None, "validation_fraction between 0 and 1, got validation_fraction == 1.0"),
+        ({"n_iter_no_change": -1}, None, "n_iter_no_change >= 0, got n_iter_no_change == -1"),
         ({"activation": "rellu"}, None, "an activation of relu, .* got 'rellu'"),
         ({"optimizer": "adamm"}, None, "optimizer to be .* got 'adamm'"),
         ({"optimizer": 3}, None, "optimizer to be .* got 3"),
