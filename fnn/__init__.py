@@ -97,7 +97,7 @@ if TYPE_CHECKING:
         stateless as stateless,
         upsample as upsample,
     )
-    from fnn.logs import json_lines as json_lines, tensorboard as tensorboard
+    from fnn.logs import Log as Log, json_lines as json_lines, tensorboard as tensorboard
     from fnn.losses import (
         accuracy as accuracy,
         half_squared_error as half_squared_error,
@@ -245,6 +245,7 @@ _HOME = {
     "serial": "fnn.layers",
     "stateless": "fnn.layers",
     "upsample": "fnn.layers",
+    "Log": "fnn.logs",
     "json_lines": "fnn.logs",
     "tensorboard": "fnn.logs",
     "accuracy": "fnn.losses",
