@@ -92,7 +92,7 @@ def json_lines(path: str | os.PathLike[str], *, resume_by: str | None = None) ->
         try:
             if file is None:
                 file = _open(path, resume_by, record)
-            file.write(line.encode())  # unbuffered: the whole line, in one call
+            _append(file, line.encode())
         except OSError as error:
             raise InputError(f"json_lines: {path} cannot be written: {error.strerror}") from None
 
@@ -203,6 +203,17 @@ def _open(path: Path, resume_by: str | None, first: Mapping[str, Number]) -> Bin
         file.close()
         raise
     return file
+
+
+def _append(file: BinaryIO, line: bytes) -> None:
+    """The whole line or nothing of it: a full disk may take a part of it without a word."""
+    end, rest = file.seek(0, os.SEEK_END), line
+    try:
+        while rest:  # unbuffered: what write returns is in the file
+            rest = rest[file.write(rest) :]
+    except OSError:
+        file.truncate(end)
+        raise
 
 
 def _kept(path: str, before: bytes, resume_by: str | None, number: float | None) -> bytes:

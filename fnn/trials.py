@@ -54,7 +54,8 @@ def find_learning_rate(
 
     While the rate is too low the loss stays, then it falls, then the rate is too high and it rises. The suggestion is
     the rate of the steepest fall of the loss, smoothed; what comes after a loss of four times the lowest, or one that
-    is not finite, is left out. Nothing that is given is changed.
+    is not finite, is left out. Nothing that is given is changed. With batches of a few examples the losses differ more
+    by their examples than by the rate, and the suggestion may be noise: look at ``losses``.
 
     Args:
         objective: what is minimised.

@@ -121,3 +121,21 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, open_log, packag
     monkeypatch.setattr(logs.importlib, "import_module", missing)
     with pytest.raises(InputError, match=rf"{extra}: expected the package {package}.*pip install 'fnn\[{extra}\]'"):
         open_log()
+
+
+def test_a_write_that_stops_half_way_leaves_whole_lines(tmp_path):
+    # As a disk does that is nearly full: a part of the line is written, the rest is not.
+    program = (
+        "import resource, signal, sys; from fnn import InputError, json_lines\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "log = json_lines(sys.argv[1]); log.write({'epoch': 1, 'loss': 0.5})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (40, resource.RLIM_INFINITY))\n"
+        "try: log.write({'epoch': 2, 'loss': 0.25})\n"
+        "except InputError as error: print(error)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)\n"
+        "log.write({'epoch': 3, 'loss': 0.125}); log.close()\n"
+    )
+    path = tmp_path / "metrics.jsonl"
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    assert "metrics.jsonl" in done.stdout
+    assert [json.loads(line)["epoch"] for line in path.read_text().splitlines()] == [1, 3]
