@@ -57,6 +57,7 @@ def conv(
     Source: Y. LeCun et al., "Gradient-based learning applied to document recognition", Proc. IEEE 86 (1998).
 
     Example:
+        >>> import jax.numpy as jnp
         >>> layer = conv(8, (3, 3), stride=2)
         >>> x = jnp.ones((1, 28, 28, 1))
         >>> params, state = layer.init(jax.random.key(0), x)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from functools import partial
 from itertools import pairwise
 
 import jax
@@ -388,11 +387,13 @@ def test_divergence(run, capsys):
 
 
 def test_interrupt_keeps_the_last_epoch(tmp_path):
-    words = [sys.executable, "-m", "fnn", "train", "--epochs", "100000", "--out", "kept"]
     # A shell's background jobs, such as these tests may be, are born deaf to it.
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    pipe = subprocess.PIPE
-    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, preexec_fn=heard) as process:
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from fnn.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", program, "train", "--epochs", "100000", "--out", "kept"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr.readline().startswith("epoch 1/100000: loss ")
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read().splitlines()
