@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -47,6 +48,8 @@ def main() -> None:
     options = parse.parse_args()
     if wrong := [entry for entry in options.python if "=" not in entry]:
         parse.error(f"--python: expected PACKAGE=PATH, got {wrong[0]!r}")
+    if options.data_dir is not None and not list(Path(options.data_dir).glob("train-images-idx3*")):
+        parse.error(f"--data-dir: expected a folder with train-images-idx3-ubyte, got {options.data_dir!r}")
     names = options.only.split(",") if options.only else list(NETWORKS)
     peers = options.peers.split(",") if options.peers else [system.name for system in SYSTEMS]
     for what, given, known in (("--only", names, NETWORKS), ("--peers", peers, {s.name for s in SYSTEMS} | {"none"})):
@@ -83,6 +86,8 @@ def main() -> None:
         print(json.dumps(document, indent=1))
     else:
         _print(document)
+    if failed := [row for row in document["results"] if row["system"] == "fnn" and "failed" in row]:
+        sys.exit(f"python -m benchmarks: fnn failed on {failed[0]['network']}: {failed[0]['failed']}")
 
 
 def _print(document: dict[str, Any]) -> None:
@@ -92,8 +97,8 @@ def _print(document: dict[str, Any]) -> None:
     table = Table("network", "dtype", "system", "form", "images/s", "lowest", "highest", "of peak", "memory", box=None)
     for row in document["results"]:
         head = [row["network"], row["dtype"], row["system"], row["form"]]
-        if "absent" in row:
-            table.add_row(*head, "-", "", "", "", row["absent"][:30])
+        if "images_per_second" not in row:
+            table.add_row(*head, "-", "", "", "", (row.get("absent") or row.get("failed", ""))[:30])
             continue
         rates = [f"{row[name]:,.0f}" for name in ("images_per_second", "lowest", "highest")]
         share = f"{row['share_of_peak']:.0%}" if "share_of_peak" in row else ""

@@ -40,15 +40,16 @@ class Worker:
         environment = {**os.environ, **system.environment}
         if system.name.endswith("compiled"):
             environment["BENCHMARK_COMPILED"] = "1"
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the worker)
         self._process = subprocess.Popen(
             [python, "-m", "benchmarks.worker", json.dumps(order)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._said,
             text=True,
             env=environment,
         )
-        self.absent: str | None = self._answer().get("absent")
+        self.trouble = {name: text for name, text in self._answer().items() if name in ("absent", "failed")}
 
     def window(self, seconds: float) -> dict[str, Any]:
         """Trains for about so long."""
@@ -61,13 +62,18 @@ class Worker:
         """Ends the process."""
         self._process.kill()
         self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._said):
+            if stream is not None:
+                stream.close()
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             self._process.wait()
-            return {"absent": f"ended with exit code {self._process.returncode}"}
+            self._said.seek(0)
+            last = (self._said.read().strip().splitlines() or [""])[-1]
+            return {"failed": f"exit code {self._process.returncode}: {last}"}
         document: dict[str, Any] = json.loads(line)
         return document
 
@@ -93,8 +99,8 @@ def compare(
             say(f"{network} {dtype}: {system.name} ({system.form}) gets ready")
             python = interpreters.get(system.package, sys.executable)
             worker = Worker(system, network, dtype, data_dir, python)
-            if worker.absent is not None:
-                row["absent"] = worker.absent
+            if worker.trouble:
+                row |= worker.trouble
                 worker.close()
             else:
                 workers[place] = worker
@@ -102,9 +108,14 @@ def compare(
         for turn in range(rounds):
             say(f"{network} {dtype}: round {turn + 1} of {rounds}")
             for place, worker in workers.items():
-                windows[place].append(worker.window(seconds))
+                if "failed" not in rows[place]:
+                    answer = worker.window(seconds)
+                    if "failed" in answer:
+                        rows[place] |= answer
+                    windows[place].append(answer)
         for place, answers in windows.items():
-            rows[place] |= summarize(answers)
+            if "failed" not in rows[place]:
+                rows[place] |= summarize(answers)
     finally:
         for worker in workers.values():
             worker.close()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.networks import NETWORKS
-from benchmarks.timing import ratios, summarize, with_roofline
+from benchmarks.peers import System
+from benchmarks.timing import compare, ratios, summarize, with_roofline
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,5 +59,16 @@ def test_a_quick_run_of_fnn_alone():
     assert (result["network"], result["system"], result["form"], result["windows"]) == ("small-sgd", "fnn", "stock", 3)
     assert result["images_per_second"] > 0
     assert document["ratios"] == {"small-sgd": {"best_stock": None, "best_tuned": None}}
+    lost = subprocess.run([*command, "--data-dir", "nowhere"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (lost.returncode, "--data-dir: expected a folder with train-images" in lost.stderr) == (2, True)
     wrong = subprocess.run([*command[:3], "--only", "cn"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (wrong.returncode, "--only: unknown 'cn', one of cnn," in wrong.stderr) == (2, True)
+
+
+def test_a_system_that_breaks_is_no_absent_one():
+    broken = System("broken", "stock", "loops", "jax")  # a module that prepares nothing
+    (told,) = compare(
+        "small-sgd", "float32", [broken], seconds=0.1, rounds=1, data_dir=None, interpreters={}, say=lambda line: None
+    )
+    assert "absent" not in told
+    assert "has no attribute 'prepare'" in told["failed"]
