@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from fnn.options import DATA_OPTIONS, OPTIONS, POSITIVE, Kind, Option, nearest
+from fnn.options import DATA_OPTIONS, OPTIONS, POSITIVE, TRIALS, Kind, Option, nearest, one_of
 
-COMMANDS = ("train", "evaluate", "predict")
+COMMANDS = ("train", "evaluate", "predict", "export")
 _TITLES = {
     "data": "data",
     "model": "model",
@@ -87,6 +87,13 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     begin.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted or killed")
     begin.add_argument("--step", type=_reader(POSITIVE), metavar="N", help="resume from the state after step N")
     begin.add_argument("--from", dest="from_run", metavar="RUN", help="repeat a run; told if it is not the same bits")
+    begin.add_argument(
+        "--trial",
+        type=_reader(one_of(TRIALS)),
+        metavar="|".join(TRIALS),
+        help="a short training that keeps nothing, in place of the long one: which learning rate is good; can one "
+        "batch be learned by heart; do two batches, validation and the rest run through",
+    )
     for option in OPTIONS:
         _add(train, option)
 
@@ -102,9 +109,18 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
         description="Predict for the examples of a file, or for held-out ones.",
         allow_abbrev=False,
     )
-    for command in (evaluate, predict):
+    export = commands.add_parser(
+        "export",
+        help="write a trained network as one file for other programs",
+        description="Write a trained network as one file: .stablehlo, a program that JAX runs without fnn, "
+        "or .safetensors, its parameters.",
+        allow_abbrev=False,
+    )
+    for command in (evaluate, predict, export):
         command.add_argument("run", nargs="?", metavar="RUN", help="folder of a run; default: the newest in runs/")
         command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    export.add_argument("--file", metavar="FILE", help="where to; default: RUN.stablehlo, in this folder")
+    for command in (evaluate, predict):
         for option in DATA_OPTIONS:
             _add(command, option, told="what RUN was trained on")
     predict.add_argument(
@@ -116,7 +132,7 @@ def _parsers() -> tuple[_Parser, dict[str, _Parser]]:
     predict.add_argument(
         "--count", type=_reader(POSITIVE), metavar="N", help="the first N; default: all of FILE, or 10"
     )
-    return parser, {"train": train, "evaluate": evaluate, "predict": predict}
+    return parser, {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
 
 
 def _add(parser: argparse.ArgumentParser, option: Option, told: str = "") -> None:

@@ -253,7 +253,7 @@ def _read(path: str | Path) -> dict[str, Any]:
             raise CheckpointError(f"{path}: damaged: {_MANIFEST} is not what was written")
         for name in sorted({*manifest, *present}):
             if name not in present:
-                raise CheckpointError(f"{path}: damaged: {name} is missing")
+                raise CheckpointError(f"{path}: damaged: {name}, which its manifest names, is missing")
             if manifest.get(name) != present[name]:
                 raise CheckpointError(f"{path}: damaged: {name} is not what was written (SHA-256 differs)")
         description = json.loads((path / _DESCRIPTION).read_bytes())

@@ -1,4 +1,4 @@
-"""The command line: ``python -m fnn train | evaluate | predict``.
+"""The command line: ``python -m fnn train | evaluate | predict | export``.
 
 Exit codes: 0 done, 1 bad input, 2 bad usage, 4 training diverged, 130 interrupted, 143 told to end. JAX is imported
 when the options are understood and not before, so that ``--help`` answers at once.

@@ -23,10 +23,17 @@ Number: TypeAlias = float | int | str
 
 
 class Log:
-    """Takes records, until it is closed; in a ``with`` statement that happens by itself."""
+    """Takes records, until it is closed; in a ``with`` statement that happens by itself.
 
-    def __init__(self, write: Callable[[dict[str, Number]], None], close: Callable[[bool], None]) -> None:
+    Attributes:
+        run_id: what the run is known by to the service that keeps it, to go on with it later; ``None`` for files.
+    """
+
+    def __init__(
+        self, write: Callable[[dict[str, Number]], None], close: Callable[[bool], None], *, run_id: str | None = None
+    ) -> None:
         self._write, self._close, self._closed = write, close, False
+        self.run_id = run_id
 
     def write(self, record: Mapping[str, Number]) -> None:
         """Adds a record: numbers and texts by name. NumPy's and JAX's single numbers count as numbers.
@@ -151,7 +158,7 @@ def wandb(**options: Any) -> Log:
     def write(record: dict[str, Number]) -> None:
         run.log(record, step=_step("wandb", record)[1])
 
-    return Log(write, lambda completed: run.finish(exit_code=0 if completed else 1))
+    return Log(write, lambda completed: run.finish(exit_code=0 if completed else 1), run_id=run.id)
 
 
 def mlflow(
@@ -184,7 +191,9 @@ def mlflow(
             elif label != axis:
                 client.log_metric(run_id, label, value, step=step)
 
-    return Log(write, lambda completed: client.set_terminated(run_id, "FINISHED" if completed else "FAILED"))
+    return Log(
+        write, lambda completed: client.set_terminated(run_id, "FINISHED" if completed else "FAILED"), run_id=run_id
+    )
 
 
 def _open(path: Path, resume_by: str | None, first: Mapping[str, Number]) -> BinaryIO:

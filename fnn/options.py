@@ -13,7 +13,9 @@ TASKS = ("single-label", "regression")
 MODELS = ("mlp", "cnn", "linear")
 ACTIVATIONS = ("relu", "leaky_relu", "elu", "softplus", "sigmoid", "tanh")
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "lion")
-SCHEDULES = ("cosine", "constant", "linear", "one-cycle")
+SCHEDULES = ("cosine", "constant", "linear", "one-cycle", "plateau")
+TRIALS = ("learning-rate", "one-batch", "fast")
+LOGS = ("tensorboard", "wandb", "mlflow")
 PRECISIONS = ("float32", "bfloat16")
 PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
@@ -223,9 +225,11 @@ OPTIONS = (
         "training",
         "schedule",
         one_of(SCHEDULES),
-        "how the learning rate goes on; all but constant to 0",
+        "how the learning rate goes on; plateau: lower where the loss stays; the others but constant: to 0",
         _list(SCHEDULES),
     ),
+    Option("training", "plateau_patience", POSITIVE, "plateau: after N epochs without improvement; default: 3", "N"),
+    Option("training", "plateau_factor", _SHARE, "plateau: the rate is multiplied by P; default: 0.5", "P"),
     Option(
         "training", "warmup", _whole_number(0, 2**31 - 1), "updates in which the learning rate rises from 0", "N", 0
     ),
@@ -247,9 +251,7 @@ OPTIONS = (
         [],
     ),
     Option("training", "label_smoothing", _FRACTION, "share of each target spread over all classes", "P"),
-    Option(
-        "training", "patience", _whole_number(0, 2**31 - 1), "ends after more epochs than N without improvement", "N"
-    ),
+    Option("training", "patience", POSITIVE, "ends after N epochs without improvement", "N"),
     Option(
         "training",
         "precision",
@@ -276,6 +278,9 @@ OPTIONS = (
         "METRIC",
     ),
     Option("output", "out", _TEXT, "folder of the run; default: a new one, runs/DATA-MODEL", "DIR", repeats=False),
+    Option(
+        "output", "log_to", list_of(one_of(LOGS), "logs"), f"beside metrics.jsonl: {_list(LOGS)}", "A,B", repeats=False
+    ),
     Option("output", "plot", _SWITCH, "pictures into the run's folder", default=False, repeats=False),
     Option("output", "json", _SWITCH, "one JSON document on stdout", default=False, repeats=False),
 )

@@ -76,12 +76,14 @@ def print_summary(title: str, rows: Sequence[Row]) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on stdout, the first column to the left, the others to the right."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    console = Console(file=sys.stdout, highlight=False)
+    console.print(title, style="italic", soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
     for place, column in enumerate(columns):
         table.add_column(column, justify="right" if place else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console(file=sys.stdout, highlight=False).print(table)
+    console.print(table)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

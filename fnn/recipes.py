@@ -58,6 +58,7 @@ _AUGMENT = {"mnist": ["shift:2"], "kmnist": ["shift:2"], "fashion-mnist": ["flip
 _ALWAYS = {"activation": "relu", "schedule": "cosine", "batch_norm": False}
 _OF_MODEL = ("hidden", "channels", "activation", "batch_norm", "drop_rate")
 _TAKES = {"mlp": ("hidden", "activation", "batch_norm", "drop_rate"), "cnn": _OF_MODEL, "linear": ()}
+_PLATEAU = ("plateau_patience", "plateau_factor")
 _DECOUPLED = ("adamw", "lion")
 
 
@@ -89,8 +90,12 @@ def resolve(given: Mapping[str, Any], data: Dataset) -> dict[str, Any]:
     if name == "cnn" and len(settings["hidden"]) != 1:
         hidden = ",".join(map(str, settings["hidden"]))
         raise InputError(f"--model cnn has one hidden dense layer, got --hidden {hidden}")
-    if settings["schedule"] == "one-cycle" and settings["warmup"]:
-        raise InputError("--schedule one-cycle rises by itself and has no --warmup")
+    if settings["schedule"] in ("one-cycle", "plateau") and settings["warmup"]:
+        raise InputError(f"--schedule {settings['schedule']} sets the rate by itself and has no --warmup")
+    if settings["schedule"] == "plateau":
+        settings |= {"plateau_patience": 3, "plateau_factor": 0.5} | {k: v for k, v in given.items() if k in _PLATEAU}
+    elif foreign := [o.flag for o in OPTIONS if o.name in _PLATEAU and o.name in given]:
+        raise InputError(f"{foreign[0]} goes with --schedule plateau, got --schedule {settings['schedule']}")
     if settings["label_smoothing"] and data.task != "single-label":
         raise InputError("--label-smoothing goes with classes, got a regression")
     return settings
@@ -200,7 +205,7 @@ def learning_rates(settings: Mapping[str, Any], n_batches: int) -> optax.Schedul
     peak, name, warmup = float(settings["learning_rate"]), settings["schedule"], settings["warmup"]
     total = max(1, n_batches // settings["accumulate"])
     if warmup >= total and warmup:
-        raise InputError(f"--warmup is shorter than the training of {total} updates, got {warmup}")
+        raise InputError(f"--warmup: expected less than the {total} updates of the training, got {warmup}")
     if name == "one-cycle":
         # From a twenty-fifth of the highest rate in three tenths of the time, and down to a 10,000th of that.
         rise = max(1, round(0.3 * total))
@@ -220,12 +225,35 @@ def learning_rates(settings: Mapping[str, Any], n_batches: int) -> optax.Schedul
 def optimizer(settings: Mapping[str, Any], n_batches: int) -> optax.GradientTransformation:
     """The Optax chain that the settings name: gradients accumulated, clipped, decayed, scaled.
 
+    With the schedule ``"plateau"`` its state has the learning rate in it, as :func:`fnn.reduce_on_plateau` needs it.
+
     Example:
         >>> from fnn.data import load_digits
         >>> optimizer(resolve({"optimizer": "sgd", "clip": 1.0}, load_digits()), 100).init({"w": jnp.ones(2)}) is None
         False
     """
-    rate, name, decay = learning_rates(settings, n_batches), settings["optimizer"], settings["weight_decay"]
+    rate = learning_rates(settings, n_batches)
+    make = make_optimizer(settings)
+    return optax.inject_hyperparams(make)(learning_rate=rate) if settings["schedule"] == "plateau" else make(rate)
+
+
+def make_optimizer(settings: Mapping[str, Any]) -> Callable[[Any], optax.GradientTransformation]:
+    """From a learning rate, a number or a schedule, to the Optax chain.
+
+    Example:
+        >>> from fnn.data import load_digits
+        >>> make_optimizer(resolve({"optimizer": "sgd"}, load_digits()))(0.1).init({"w": jnp.ones(2)}) is None
+        False
+    """
+    name, decay = settings["optimizer"], settings["weight_decay"]
+
+    def make(learning_rate: Any) -> optax.GradientTransformation:
+        return _chain(settings, name, decay, learning_rate)
+
+    return make
+
+
+def _chain(settings: Mapping[str, Any], name: str, decay: float | None, rate: Any) -> optax.GradientTransformation:
     chain: list[optax.GradientTransformation] = []
     if settings["clip"] is not None:
         chain.append(optax.clip_by_global_norm(settings["clip"]))

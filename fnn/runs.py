@@ -35,6 +35,7 @@ class Run:
     Attributes:
         path: the folder.
         settings_file: the run file in it.
+        metrics: the file of the epochs' metrics in it.
         checkpoints: the folder of states in it.
         pictures: the folder of pictures in it.
         logs: the folder of other programs' logs in it.
@@ -43,7 +44,8 @@ class Run:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.settings_file, self.checkpoints = self.path / _SETTINGS, self.path / _CHECKPOINTS
+        self.settings_file, self.metrics = self.path / _SETTINGS, self.path / _METRICS
+        self.checkpoints = self.path / _CHECKPOINTS
         self.pictures, self.logs, self.parameters = self.path / _PICTURES, self.path / _LOGS, self.path / _PARAMETERS
 
     def record(self) -> dict[str, Any]:
@@ -81,11 +83,6 @@ class Run:
         """Replaces the metrics of all epochs, as a whole."""
         with _told(self.path):
             _write(self.path / _METRICS, "".join(json.dumps(finite(epoch)) + "\n" for epoch in epochs))
-
-    def append(self, epoch: Mapping[str, Any]) -> None:
-        """Adds the metrics of an epoch; they are in the file when this returns."""
-        with _told(self.path), open(self.path / _METRICS, "a") as file:
-            file.write(json.dumps(finite(dict(epoch)), allow_nan=False) + "\n")
 
 
 @contextmanager

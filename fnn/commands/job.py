@@ -11,9 +11,10 @@ import jax
 import optax
 
 from fnn import __version__, recipes
-from fnn.callbacks import Callback, early_stopping
+from fnn.callbacks import Callback, early_stopping, reduce_on_plateau
 from fnn.compilation import use_cache
 from fnn.data import Dataset, split
+from fnn.errors import InputError
 from fnn.evaluation import evaluate
 from fnn.loading import Prepared, describe_data, describe_source, digest, load_data, prepare
 from fnn.mixed import mixed_precision
@@ -84,11 +85,14 @@ class Job(NamedTuple):
 
     def callbacks(self) -> list[Callback]:
         """What looks at each epoch: its loss, where possible on examples that are held out."""
-        patience = self.settings["patience"]
-        if patience is None:
-            return []
-        watched = "loss" if self.held_out is None else "validation_loss"
-        return [early_stopping(watched, patience=patience)]
+        settings, watched = self.settings, "loss" if self.held_out is None else "validation_loss"
+        chosen = []
+        if settings["schedule"] == "plateau":
+            patience, factor = settings["plateau_patience"], settings["plateau_factor"]
+            chosen.append(reduce_on_plateau(watched, patience=patience, factor=factor))
+        if settings["patience"] is not None:
+            chosen.append(early_stopping(watched, patience=settings["patience"]))
+        return chosen
 
     def test(self, params: Params, state: State) -> dict[str, float]:
         """How good parameters are on the examples of the test, in the units of the source."""
@@ -132,6 +136,10 @@ def make_job(given: Mapping[str, Any]) -> Job:
         )
     x = spec(train.x[:1])
     params, state = jax.jit(lambda key: model.init(key, x))(init_key)
+    best, measured = settings["keep_best"], ["loss", *task.metrics]
+    measured += [f"validation_{name}" for name in measured] if held_out is not None else []
+    if best is not None and best not in measured:
+        raise InputError(f"--keep-best: expected one of {', '.join(measured)}, got {best}")
     n_batches = recipes.n_steps(settings, len(train.x))
     return Job(
         settings,

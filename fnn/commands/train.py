@@ -12,6 +12,8 @@ from typing import Any
 from fnn import checkpoint
 from fnn.arguments import given as given_settings
 from fnn.commands.job import Job, circumstances, differences, make_job
+from fnn.commands.logging import open_logs
+from fnn.commands.trial import trial
 from fnn.errors import CheckpointError, DivergedError, InputError
 from fnn.loading import digest
 from fnn.options import OPTIONS
@@ -43,11 +45,14 @@ def train(options: Namespace) -> None:
     file = origin.settings_file if origin else options.run_file
     then = origin.record() if origin else {}
     given = (read_run_file(file) if file is not None else {}) | given
-    if given.get("out") is not None:
+    if given.get("out") is not None and options.trial is None:
         check_replaceable(given["out"])  # before the work, not after it
     if given.get("plot"):
         _check_plots()
     job = make_job(given)
+    if options.trial is not None:
+        trial(job, options.trial)
+        return
     now = circumstances(job)
     changes = differences(then, now) if origin else []
     if origin and changes:
@@ -75,6 +80,8 @@ def _check_sources(options: Namespace) -> None:
     named = [name for name, value in sources.items() if value is not None]
     if len(named) > 1:
         raise InputError(f"{named[0]} and {named[1]} both say where the settings come from; give one")
+    if options.trial is not None and options.resume is not None:
+        raise InputError("--trial keeps nothing, and has nothing to --resume")
     if options.step is not None and options.resume is None:
         raise InputError("--step goes with --resume")
 
@@ -101,7 +108,8 @@ def _resume(run: Run, given: dict[str, Any], step: int | None, begin: float) -> 
     if changes := differences(record, now):
         print(f"fnn train: {'; '.join(changes)}: not the bits of an uninterrupted training", file=sys.stderr)
     try:
-        record = _carry_out(job, run, _record(job, now), begin, True if step is None else step)
+        again = _record(job, now) | {"logs": record.get("logs", {})}
+        record = _carry_out(job, run, again, begin, True if step is None else step)
     except CheckpointError as error:
         raise CheckpointError(str(error).replace("resume=", "--step ")) from None
     _report(run, record, as_json)
@@ -130,10 +138,16 @@ def _carry_out(job: Job, run: Run, record: dict[str, Any], begin: float, resume:
     last: Epoch | None = None
     about = job.description | {"training": record["training"]}
     try:
-        with Progress(settings["epochs"], job.n_batches) as progress:
+        with (
+            open_logs(run, settings, record["logs"]) as logs,
+            Progress(settings["epochs"], job.n_batches) as progress,
+        ):
+            record["logs"] = {name: log.run_id for name, log in logs.items() if name != "metrics"}
+            run.write_record(record)
             for last in epochs(*arguments, **keywords, on_step=progress.step):
                 line = {"epoch": last.number, "step": int(last.train_state.step), **last.metrics}
-                run.append(line)
+                for log in logs.values():
+                    log.write(line)
                 lines.append(line)
                 progress.epoch(last.number, last.metrics)
         if last is not None:
@@ -158,7 +172,11 @@ def _carry_out(job: Job, run: Run, record: dict[str, Any], begin: float, resume:
         if kept is not None:
             _keep(run, kept.params, kept.state, about | {"diverged": str(error)})
             error.args = (f"{error}; the parameters from before are in {run.path}",)
-        run.write_record(record | {"status": "diverged", "error": str(error)})
+        record |= {"status": "diverged", "error": str(error)}
+        run.write_record(record)
+        if settings["json"]:
+            where = {"step": error.step, "epoch": error.epoch, "batch": error.batch, "layer": error.layer}
+            print_json({"command": "train", **record, **where, "epochs": run.epochs(), "out": str(run.path)})
         raise
     _keep(run, params, state, about | {"test": test})
     record |= {
@@ -180,7 +198,14 @@ def _carry_out(job: Job, run: Run, record: dict[str, Any], begin: float, resume:
 def _record(job: Job, now: dict[str, Any]) -> dict[str, Any]:
     named = {o.name: job.settings[o.name] for o in OPTIONS if o.section == "training"}
     training = named | {"batch_size": job.batch_size}
-    return {"status": "training", "seed": job.settings["seed"], **now, **job.description, "training": training}
+    return {
+        "status": "training",
+        "seed": job.settings["seed"],
+        "logs": {},
+        **now,
+        **job.description,
+        "training": training,
+    }
 
 
 def _to_repeat(settings: dict[str, Any]) -> dict[str, Any]:

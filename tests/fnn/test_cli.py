@@ -143,7 +143,7 @@ def test_every_option_of_the_optimizer(run, folder, tmp_path):
     for name, value in given.items():
         words += [f"--{name.replace('_', '-')}", ",".join(value) if isinstance(value, list) else value]
     said = json.loads(run(*words, "--checkpoint-every", 3, "--keep", 1, "--keep-best", "loss"))
-    assert said["training"] == given | {"seed": 0}
+    assert said["training"] == given | {"seed": 0, "plateau_patience": None, "plateau_factor": None}
     assert sorted(os.listdir("a/checkpoints")) == ["best", "step_000000000010"]
     assert read_run_file("a/run.toml")["augment"] == given["augment"]
     losses = [epoch["loss"] for epoch in said["epochs"]]
@@ -163,16 +163,106 @@ def test_the_best_epoch_is_what_is_kept(run):
     assert (best["sha256"] == last["sha256"]) == (best["best_epoch"] == 3)
     assert json.loads(run("evaluate", "best", "--json"))["loss"] == best["test"]["loss"]
     said = run(*words, "--keep-best", "validation_los", "--out", "other", code=1)
-    assert "expected keep_best among" in said
+    assert (
+        "--keep-best: expected one of loss, accuracy, validation_loss, validation_accuracy, got validation_los" in said
+    )
 
 
 def test_training_ends_when_nothing_improves(run):
-    words = [*LINEAR, 30, "--learning-rate", 50, "--schedule", "constant", "--patience", 0, "--validation", 0.2]
+    words = [*LINEAR, 30, "--learning-rate", 50, "--schedule", "constant", "--patience", 1, "--validation", 0.2]
     said = json.loads(run(*words, "--json"))
     losses = [epoch["validation_loss"] for epoch in said["epochs"]]
     assert 1 < len(losses) < 30
     assert losses[-1] >= min(losses[:-1])
     assert all(later < earlier for earlier, later in pairwise(losses[:-1]))
+
+
+def test_the_rate_is_lowered_where_the_loss_stays(run):
+    words = [*LINEAR, 6, "--learning-rate", 50, "--validation", 0.2, "--optimizer", "adam", "--json"]
+    flat = json.loads(run(*words, "--schedule", "constant", "--out", "a"))
+    options = ["--schedule", "plateau", "--plateau-patience", 1, "--plateau-factor", 0.1]
+    lowered = json.loads(run(*words, *options, "--out", "b"))
+    losses = [epoch["validation_loss"] for epoch in flat["epochs"]]
+    at = next(i for i in range(1, 6) if losses[i] >= min(losses[:i]))  # the first epoch without improvement
+    assert lowered["epochs"][: at + 1] == flat["epochs"][: at + 1]
+    assert lowered["epochs"][at + 1] != flat["epochs"][at + 1]
+    assert (lowered["training"]["plateau_patience"], lowered["training"]["plateau_factor"]) == (1, 0.1)
+    assert json.loads(run("train", "--from", "b", "--json"))["repeats"]["same"] is True
+    assert "--plateau-factor goes with --schedule plateau, got --schedule cosine" in run(
+        *LINEAR, 1, "--plateau-factor", 0.5, code=1
+    )
+
+
+def test_trials_answer_and_keep_nothing(run):
+    words = [*LINEAR, 1, "--validation", 0.1]
+    found = json.loads(run(*words, "--trial", "learning-rate", "--json"))
+    assert min(found["learning_rates"]) <= found["learning_rate"] <= max(found["learning_rates"])
+    assert f"--learning-rate {found['learning_rate']:.3g}" in run(*words, "--trial", "learning-rate")
+    learned = json.loads(run(*words, "--trial", "one-batch", "--batch-size", 10, "--learning-rate", 0.1, "--json"))
+    assert learned["examples"] == 10
+    assert learned["after"]["accuracy"] == 1.0 > learned["before"]["accuracy"]
+    assert learned["after"]["loss"] < 0.1 * learned["before"]["loss"]
+    fast = json.loads(run(*words, "--trial", "fast", "--patience", 1, "--json"))
+    assert set(fast["metrics"]) == {"loss", "accuracy", "validation_loss", "validation_accuracy"}
+    assert set(fast["test"]) == {"loss", "accuracy"}
+    assert os.listdir() == []
+    pytest.importorskip("matplotlib")
+    assert "picture in pictures/learning_rate_curve.png" in run(
+        *words, "--trial", "learning-rate", "--plot", "--out", "pictures"
+    )
+    assert os.listdir("pictures") == ["learning_rate_curve.png"]
+    assert "nothing to --resume" in run("train", "--resume", "a", "--trial", "fast", code=1)
+
+
+def test_a_run_becomes_a_program_and_a_file_of_weights(run, folder):
+    from jax.export import deserialize
+
+    from fnn import load_weights
+    from fnn.data.idx_folder import load_idx
+
+    here = ["--data", "idx", "--data-dir", folder, "--out", "a"]
+    run("train", "--model", "linear", "--epochs", 2, *here)
+    said = json.loads(run("export", "a", "--json"))
+    assert said == {"command": "export", "run": "a", "file": "a.stablehlo", "bytes": os.path.getsize("a.stablehlo")}
+    pixels = load_idx(folder).test.x * 255  # as the files have them
+    with open("a.stablehlo", "rb") as file:
+        scores = deserialize(bytearray(file.read())).call(np.asarray(pixels, np.float32))
+    predicted = json.loads(run("predict", "a", "--count", 10, "--json"))["predictions"]
+    assert np.asarray(scores).argmax(axis=1).tolist() == [p["class"] for p in predicted]
+    shares = np.asarray(jax.nn.softmax(scores))
+    np.testing.assert_allclose(shares.max(axis=1), [p["probability"] for p in predicted], rtol=1e-5)
+    run("export", "a", "--file", "weights/a.safetensors")
+    like = jax.eval_shape(lambda: {"params": {"01_dense": {"w": np.zeros((16, 2)), "b": np.zeros(2)}}, "state": {}})
+    weights = load_weights(
+        "weights/a.safetensors", jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, "float32"), like)
+    )
+    assert weights["params"]["01_dense"]["w"].shape == (16, 2)
+    assert "expected a file named .stablehlo or .safetensors, got .onnx" in run(
+        "export", "a", "--file", "a.onnx", code=1
+    )
+
+
+def test_a_log_goes_on_where_it_was(run, monkeypatch):
+    """A service that gives its runs numbers; the training is interrupted after its first epoch."""
+    from fnn import logs
+
+    begun, told = [], []
+
+    def fake(*, name, run_id):
+        begun.append((name, run_id))
+
+        def write(record):
+            told.append(record["epoch"])
+            if told == [1]:
+                raise KeyboardInterrupt
+
+        return logs.Log(write, lambda completed: None, run_id=run_id or "seven")
+
+    monkeypatch.setattr(logs, "mlflow", fake)
+    assert main([str(word) for word in (*LINEAR, 3, "--log-to", "mlflow", "--out", "a")]) == 130
+    run("train", "--resume", "a")
+    assert begun == [("a", None), ("a", "seven")]
+    assert told == [1, 2, 3]
 
 
 def test_help_goes_to_stdout(capsys):
@@ -381,7 +471,10 @@ def test_parameters_of_no_command(run):
 def test_divergence(run, capsys):
     assert main(["train", "--optimizer", "sgd", "--learning-rate", "1e30", "--epochs", "2", "--json"]) == 4
     out, err = capsys.readouterr()
-    assert out == ""
+    said = json.loads(out)
+    assert said["status"] == "diverged"
+    assert f"at step {said['step']} (epoch {said['epoch']}, batch {said['batch']} " in err
+    assert said["layer"] in err
     assert err.startswith("fnn train: training diverged: at step ")
     assert err.count("\n") == 1
 

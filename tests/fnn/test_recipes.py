@@ -30,9 +30,9 @@ def test_learning_rates():
     assert cycle[0] == pytest.approx(0.02)
     assert cycle[-1] < 0.001
     assert np.isfinite(rates(1, schedule="one-cycle")).all()
-    with pytest.raises(InputError, match=r"--warmup is shorter than the training of 5 updates, got 5"):
+    with pytest.raises(InputError, match=r"--warmup: expected less than the 5 updates of the training, got 5"):
         rates(5, warmup=5)
-    with pytest.raises(InputError, match=r"one-cycle rises by itself and has no --warmup"):
+    with pytest.raises(InputError, match=r"one-cycle sets the rate by itself and has no --warmup"):
         rates(5, warmup=2, schedule="one-cycle")
 
 

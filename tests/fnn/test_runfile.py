@@ -35,7 +35,7 @@ def test_what_is_written_is_read_again(tmp_path):
 def test_each_option_is_a_flag_and_a_key_and_nothing_else_is():
     _, parsers = _parsers()
     flags = {action.dest for action in parsers["train"]._actions if action.option_strings}
-    assert flags - {"help", "from_run", "resume", "step"} == {option.name for option in OPTIONS}
+    assert flags - {"help", "from_run", "resume", "step", "trial"} == {option.name for option in OPTIONS}
     keys = [(option.section, option.key_name) for option in OPTIONS]
     assert len(set(keys)) == len(keys)
 

@@ -83,9 +83,8 @@ def test_what_is_not_replaced(tmp_path):
 
 def test_metrics_are_lines(tmp_path):
     with new_run(tmp_path / "a", "x", "", {}) as run:
-        run.append({"epoch": 1, "loss": float("inf")})
-        run.append({"epoch": 2, "loss": 0.5})
-        with open(run.path / "metrics.jsonl", "a") as file:
+        run.write_epochs([{"epoch": 1, "loss": float("inf")}, {"epoch": 2, "loss": 0.5}])
+        with open(run.metrics, "a") as file:
             file.write('{"epoch": 3, "lo')  # killed here
         assert run.epochs() == [{"epoch": 1, "loss": None}, {"epoch": 2, "loss": 0.5}]
         run.write_epochs([{"epoch": 1, "loss": 0.25}])
