@@ -76,11 +76,11 @@ def update_all(callbacks: Sequence[Callback], states: Sequence[Any], event: Even
 
 
 def early_stopping(metric: str, *, patience: int, min_delta: float = 0.0, mode: Mode = "min") -> Callback:
-    """Ends training when ``metric`` has not improved for more than ``patience`` epochs.
+    """Ends training when ``metric`` has not improved for ``patience`` epochs, as Keras and Lightning count them.
 
     Args:
         metric: a name among the metrics of an epoch, such as one of ``validate``.
-        patience: how many epochs without improvement are borne; 0 ends with the first of them.
+        patience: how many epochs in a row without improvement end it, at least 1.
         min_delta: what counts as an improvement is better than the best so far by more than this.
         mode: whether lower (``"min"``) or higher (``"max"``) is better.
 
@@ -91,7 +91,7 @@ def early_stopping(metric: str, *, patience: int, min_delta: float = 0.0, mode: 
         InputError: an argument is out of range; in use, there is no such metric.
 
     Example:
-        >>> callback = early_stopping("loss", patience=1)
+        >>> callback = early_stopping("loss", patience=2)
         >>> state, stops = callback.init(None), []
         >>> for epoch, loss in enumerate([1.0, 0.5, 0.6, 0.7], start=1):
         ...     state, decision = callback.update(state, Event(epoch, {"loss": loss}, None))
@@ -99,7 +99,7 @@ def early_stopping(metric: str, *, patience: int, min_delta: float = 0.0, mode: 
         >>> stops
         [False, False, False, True]
     """
-    expect(patience >= 0, "early_stopping", "patience >= 0", f"patience == {patience}")
+    expect(patience >= 1, "early_stopping", "patience >= 1", f"patience == {patience}")
     better = _better("early_stopping", metric, min_delta, mode)
 
     def init(train_state: TrainState) -> Any:
@@ -110,7 +110,7 @@ def early_stopping(metric: str, *, patience: int, min_delta: float = 0.0, mode: 
         if better.than(value, state["best"]):
             return {"best": np.float32(value), "waited": np.int32(0)}, Decision(event.train_state)
         waited = int(state["waited"]) + 1
-        return {"best": state["best"], "waited": np.int32(waited)}, Decision(event.train_state, waited > patience)
+        return {"best": state["best"], "waited": np.int32(waited)}, Decision(event.train_state, waited >= patience)
 
     return Callback("early_stopping", init, update)
 
@@ -172,7 +172,7 @@ def reduce_on_plateau(
     min_rate: float = 0.0,
     mode: Mode = "min",
 ) -> Callback:
-    """Multiplies the learning rate by ``factor`` when ``metric`` has not improved for more than ``patience`` epochs.
+    """Multiplies the learning rate by ``factor`` when ``metric`` has not improved for ``patience`` epochs.
 
     The optimizer has to have its rate in its state, as a number and not as a schedule, which would set it anew at each
     step: ``optax.inject_hyperparams(optax.adam)(learning_rate=1e-3)``, alone or anywhere in a chain.
@@ -180,7 +180,7 @@ def reduce_on_plateau(
     Args:
         metric: a name among the metrics of an epoch.
         factor: between 0 and 1.
-        patience: how many epochs without improvement are borne.
+        patience: how many epochs in a row without improvement lower the rate, at least 1.
         min_delta: what counts as an improvement is better than the best so far by more than this.
         cooldown: epochs after a reduction in which none is counted.
         min_rate: the rate never falls below this.
@@ -197,7 +197,7 @@ def reduce_on_plateau(
         >>> from fnn import start
         >>> optimizer = optax.inject_hyperparams(optax.sgd)(learning_rate=0.8)
         >>> train_state = start(optimizer, {"w": jnp.ones(1)}, {}, jax.random.key(0))
-        >>> callback = reduce_on_plateau("loss", patience=0)
+        >>> callback = reduce_on_plateau("loss", patience=1)
         >>> state = callback.init(train_state)
         >>> for epoch in (1, 2, 3):
         ...     state, (train_state, _) = callback.update(state, Event(epoch, {"loss": 1.0}, train_state))
@@ -205,7 +205,7 @@ def reduce_on_plateau(
         0.2
     """
     expect(0 < factor < 1, "reduce_on_plateau", "factor between 0 and 1", f"factor == {factor}")
-    expect(patience >= 0, "reduce_on_plateau", "patience >= 0", f"patience == {patience}")
+    expect(patience >= 1, "reduce_on_plateau", "patience >= 1", f"patience == {patience}")
     expect(cooldown >= 0, "reduce_on_plateau", "cooldown >= 0", f"cooldown == {cooldown}")
     better = _better("reduce_on_plateau", metric, min_delta, mode)
 
@@ -219,7 +219,7 @@ def reduce_on_plateau(
         best = np.float32(value) if improved else state["best"]
         resting = max(0, int(state["resting"]) - 1)
         waited = 0 if improved or state["resting"] > 0 else int(state["waited"]) + 1
-        if waited > patience:
+        if waited >= patience:
             rate = _rate_of(train_state)
             lower = jnp.asarray(max(float(rate) * factor, min_rate), rate.dtype)
             lower = jnp.minimum(lower, rate)  # a rate below the least one is left alone

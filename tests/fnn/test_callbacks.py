@@ -27,12 +27,12 @@ def stops(callback, values, metric="loss"):
 @pytest.mark.parametrize(
     ("options", "values", "expected"),
     [
-        ({"patience": 0}, [3, 2, 2], [False, False, True]),
-        ({"patience": 2}, [3, 4, 5, 6], [False, False, False, True]),
-        ({"patience": 1}, [3, 4, 2, 4, 4], [False, False, False, False, True]),
-        ({"patience": 0, "min_delta": 0.5}, [3, 2.6, 2], [False, True, False]),
-        ({"patience": 0, "mode": "max"}, [1, 2, 1], [False, False, True]),
-        ({"patience": 0}, [NAN, 1, NAN], [True, False, True]),
+        ({"patience": 1}, [3, 2, 2], [False, False, True]),
+        ({"patience": 3}, [3, 4, 5, 6], [False, False, False, True]),
+        ({"patience": 2}, [3, 4, 2, 4, 4], [False, False, False, False, True]),
+        ({"patience": 1, "min_delta": 0.5}, [3, 2.6, 2], [False, True, False]),
+        ({"patience": 1, "mode": "max"}, [1, 2, 1], [False, False, True]),
+        ({"patience": 1}, [NAN, 1, NAN], [True, False, True]),
     ],
 )
 def test_early_stopping_counts_epochs_without_improvement(options, values, expected):
@@ -60,7 +60,7 @@ def valley(lowest):
 
 def test_the_best_epoch_is_kept_and_training_stops(line):
     validate, seen = valley(3)
-    callbacks = [keep_best("distance"), early_stopping("distance", patience=1)]
+    callbacks = [keep_best("distance"), early_stopping("distance", patience=2)]
     fitted = fit(*line, key=jax.random.key(1), n_epochs=20, batch_size=4, validate=validate, callbacks=callbacks)
     best, _ = fitted.callbacks
     assert len(fitted.history) == 5
@@ -72,7 +72,7 @@ def test_the_best_epoch_is_kept_and_training_stops(line):
 def test_the_rate_falls_on_a_plateau_and_rests(line):
     objective, optimizer, *rest = line
     chained = optax.chain(optax.clip(1.0), optimizer)
-    callback = reduce_on_plateau("flat", factor=0.5, patience=0, cooldown=1, min_rate=0.02)
+    callback = reduce_on_plateau("flat", factor=0.5, patience=1, cooldown=1, min_rate=0.02)
     arguments = {"key": jax.random.key(1), "n_epochs": 8, "validate": lambda *_: {"flat": 1.0}, "callbacks": [callback]}
     states = [epoch.train_state.opt_state for epoch in epochs(objective, chained, *rest, **arguments)]
     rates = [round(float(optax.tree_utils.tree_get(state, "learning_rate")), 4) for state in states]
@@ -83,7 +83,7 @@ def test_callbacks_are_resumed_to_the_bit(line, tmp_path):
     def run(folder, n_epochs, resume=False):
         callbacks = [
             keep_best("loss"),
-            reduce_on_plateau("loss", patience=0, min_delta=0.01),
+            reduce_on_plateau("loss", patience=1, min_delta=0.01),
             early_stopping("loss", patience=30),
         ]
         checkpoints = folder and Checkpoints(folder)
@@ -116,8 +116,8 @@ def test_each_sees_what_the_one_before_decided(line):
 
 def test_what_cannot_be_meant(line):
     train_state = start(optax.sgd(0.1), {"w": jnp.ones(1)}, {}, jax.random.key(0))
-    with pytest.raises(InputError, match=r"^early_stopping: expected patience >= 0, got patience == -1$"):
-        early_stopping("loss", patience=-1)
+    with pytest.raises(InputError, match=r"^early_stopping: expected patience >= 1, got patience == 0$"):
+        early_stopping("loss", patience=0)
     with pytest.raises(InputError, match=r"^keep_best: expected mode \"min\" or \"max\", got mode == 'best'$"):
         keep_best("loss", mode="best")
     with pytest.raises(InputError, match=r"^keep_best: expected a metric among loss, got 'accuracy'$"):

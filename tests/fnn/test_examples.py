@@ -79,6 +79,6 @@ def test_metrics_go_to_a_file_with_each_epoch_once(tmp_path, monkeypatch):
 def test_training_ends_by_itself_and_the_best_epoch_is_found():
     names = run("early_stopping")
     history, best = [epoch["validation_loss"] for epoch in names["fitted"].history], names["best"]
-    assert len(history) == best["epoch"] + 9 < 200
+    assert len(history) == best["epoch"] + 8 < 200
     assert int(np.argmin(history)) + 1 == best["epoch"]
     assert names["scores"]["accuracy"] > 0.9

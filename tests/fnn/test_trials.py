@@ -103,7 +103,7 @@ def test_a_dev_run_goes_through_everything_once(problem):
         data,
         key=KEY,
         validate=validate,
-        callbacks=[keep_best("validation_loss"), early_stopping("loss", patience=0)],
+        callbacks=[keep_best("validation_loss"), early_stopping("loss", patience=1)],
     )
     assert (int(fitted.train_state.step), seen, list(fitted.history[0])) == (
         2,
