@@ -12,9 +12,10 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fnn.errors import InputError, expect
-from fnn.types import KeyArray, Model, Params, State, spec
+from fnn.types import KeyArray, Model, Params, State, is_key, spec
 
 FlaxCall: TypeAlias = Callable[[Any, Any, bool], Any]
 """``(module, x, train) -> y``: how a Flax module is called."""
@@ -66,7 +67,7 @@ def from_linen(module: Any, *, call: FlaxCall = lambda module, x, train: module(
     def init(key: KeyArray, x: Any) -> tuple[Params, State]:
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), spec(x))
         variables = linen.meta.unbox(module.init(_streams(key), zeros, False, method=call))
-        return _plain(variables.get("params", {})), _strong(_plain(_without_params(variables)))
+        return _plain(variables.get("params", {})), _strong(_without_sown(_without_params(variables)))
 
     def apply(
         params: Params, state: State, x: Any, *, key: KeyArray | None = None, train: bool = False
@@ -81,7 +82,7 @@ def from_linen(module: Any, *, call: FlaxCall = lambda module, x, train: module(
             if key is None:
                 raise _key_error("from_linen") from None
             raise error
-        return y, _like("from_linen", state, {**state, **_plain(changed)})
+        return y, _like("from_linen", state, {**state, **_without_sown(changed)})
 
     return Model(init, apply, type(module).__name__.lower())
 
@@ -178,10 +179,10 @@ def from_equinox(
 ) -> Model:
     """An ``equinox.Module``, which computes one example, as a model, which computes a batch.
 
-    Its floating-point arrays become the parameters, its other arrays and its ``equinox.nn.State`` the state, which is
-    updated in training only. Over the examples it is mapped by ``jax.vmap`` with ``axis_name="batch"``, the name to
-    give to ``equinox.nn.BatchNorm``; each example has a key of its own. ``equinox.nn.inference_mode`` is set as
-    ``train`` says. Needs the package equinox.
+    Its floating-point JAX arrays become the parameters, its other JAX arrays and its ``equinox.nn.State`` the state,
+    which is updated in training only; NumPy arrays are constants. Over the examples it is mapped by ``jax.vmap`` with
+    ``axis_name="batch"``, the name to give to ``equinox.nn.BatchNorm``; each example has a key of its own.
+    ``equinox.nn.inference_mode`` is set as ``train`` says. Needs the package equinox.
 
     Args:
         make: ``(key) -> module``. ``lambda key: module`` keeps the numbers of a module that exists.
@@ -215,7 +216,7 @@ def from_equinox(
         expect(
             isinstance(module, equinox.Module), "from_equinox", f"{wanted} (an equinox.Module)", type(module).__name__
         )
-        return module, state
+        return jax.tree.map(lambda leaf: _Constant(leaf) if isinstance(leaf, np.ndarray) else leaf, module), state
 
     def split(module: Any, state: Any) -> tuple[Any, Any, Any]:
         """Parameters, what else is an array, and all the rest."""
@@ -241,7 +242,8 @@ def from_equinox(
     ) -> tuple[Any, State]:
         learned = jax.tree.unflatten(trees[0], layouts[0].pick("from_equinox", "params", params))
         kept = jax.tree.unflatten(trees[1], layouts[1].pick("from_equinox", "state", state))
-        module = equinox.nn.inference_mode(equinox.combine(learned, kept["buffers"], static), value=not train)
+        module = jax.tree.map(_without_mark, equinox.combine(learned, kept["buffers"], static))
+        module = equinox.nn.inference_mode(module, value=not train)
         keys = None if key is None else jax.random.split(key, jax.tree.leaves(x)[0].shape[0])
 
         def one(x: Any, key: Any) -> tuple[Any, Any]:
@@ -253,6 +255,17 @@ def from_equinox(
         return y, _like("from_equinox", state, layouts[1].nest(jax.tree.leaves(new)) if train else state)
 
     return Model(init, apply, type(module).__name__.lower())
+
+
+@dataclass(frozen=True, eq=False)
+class _Constant:
+    """Marks a NumPy array as no parameter: where only shapes are computed, it could not be told from one."""
+
+    value: np.ndarray
+
+
+def _without_mark(leaf: Any) -> Any:
+    return leaf.value if isinstance(leaf, _Constant) else leaf
 
 
 @dataclass(frozen=True)
@@ -315,7 +328,7 @@ def _like(where: str, before: State, after: State) -> State:
 
 
 def _cast(leaf: Any, dtype: Any) -> Any:
-    return leaf if jnp.issubdtype(dtype, jax.dtypes.prng_key) else jax.lax.convert_element_type(leaf, dtype)
+    return leaf if is_key(leaf) else jax.lax.convert_element_type(leaf, dtype)
 
 
 def _streams(key: KeyArray) -> dict[str, KeyArray]:
@@ -326,6 +339,16 @@ def _streams(key: KeyArray) -> dict[str, KeyArray]:
 def _draw_keys(seed: KeyArray, number: int, shape: tuple[int, ...]) -> Any:
     key = jax.random.fold_in(seed, number)
     return jax.random.split(key, shape) if shape else key
+
+
+def _without_sown(variables: Any) -> dict[str, Any]:
+    """Without the tuples in which Linen gathers what is sown, and without collections in which there is no more."""
+    kept: dict[str, Any] = {}
+    for name, inner in _plain(variables).items():
+        rest = _without_sown(inner) if isinstance(inner, dict) else inner
+        if not isinstance(rest, tuple) and (rest is inner or rest or not inner):
+            kept[name] = rest
+    return kept
 
 
 def _without_params(variables: Any) -> dict[str, Any]:

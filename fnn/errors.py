@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 
@@ -66,3 +67,13 @@ def expect(condition: bool, where: str, expected: str, got: str) -> None:
     """
     if not condition:
         raise InputError(f"{where}: expected {expected}, got {got}")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether this is a whole number, of Python or NumPy; ``True`` is none.
+
+    Example:
+        >>> is_whole(3), is_whole(3.0), is_whole(True)
+        (True, False, False)
+    """
+    return isinstance(value, Integral) and not isinstance(value, bool)

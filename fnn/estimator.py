@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from numbers import Real
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fnn import activations
 from fnn.callbacks import Callback, early_stopping, keep_best
 from fnn.data.splitting import split
-from fnn.errors import expect
+from fnn.errors import expect, is_whole
 from fnn.evaluation import evaluate, predict
 from fnn.models import mlp
 from fnn.objectives import supervised
@@ -89,13 +90,16 @@ class _Network(BaseEstimator):
         where = type(self).__name__
         weights = _weights(where, sample_weight, x)
         counts = weights > 0
-        expect(self.n_epochs >= 1, where, "n_epochs >= 1", f"n_epochs == {self.n_epochs}")
+        sound = is_whole(self.n_epochs) and self.n_epochs >= 1
+        expect(sound, where, "a whole number n_epochs >= 1", f"n_epochs == {self.n_epochs!r}")
         _check_stopping(where, self.validation_fraction, self.n_iter_no_change)
         # Kept apart from the hyperparameters, which may be set anew before what was learned is used.
         self._network = *self._recipe(where, x.shape[1]), n_outputs
         optimizer = self.optimizer, self.learning_rate, self.weight_decay
         _check_optimizer(where, *optimizer)
-        program = _program(*self._network, task, *optimizer)
+        # As plain numbers, by which the program is known.
+        rates = (rate if callable(rate) else float(rate) for rate in optimizer[1:])
+        program = _program(*self._network, task, self.optimizer, *rates)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         init_key, fit_key = jax.random.split(jax.random.key(seed))
         params, state = program.init(init_key, x[:1])
@@ -140,7 +144,11 @@ class _Network(BaseEstimator):
             names = ", ".join(_ACTIVATIONS)
             expect(activation in _ACTIVATIONS, where, f"an activation of {names}", repr(activation))
             activation = _ACTIVATIONS[activation]
-        return (tuple(int(size) for size in np.atleast_1d(self.hidden_layer_sizes)), activation), None
+        expect(callable(activation), where, "activation to be a name or a function", repr(activation))
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
+        sound = sizes.ndim == 1 and (sizes.size == 0 or (sizes.dtype.kind in "iu" and sizes.min() >= 1))
+        expect(sound, where, "hidden_layer_sizes to be whole numbers >= 1", repr(self.hidden_layer_sizes))
+        return (tuple(int(size) for size in sizes), activation), None
 
     def _outputs(self, x: Any) -> np.ndarray:
         """What the last layer gives, float32 (n_samples, n_outputs)."""
@@ -175,7 +183,7 @@ class NetworkClassifier(ClassifierMixin, _Network):
         early_stopping: whether some examples are held out, training ends when the loss on them no longer falls, and the
             parameters of the epoch in which it was lowest are what is learned.
         validation_fraction: how much is held out then, between 0 and 1; of each class alike, in a classifier.
-        n_iter_no_change: how many epochs in a row without a lower loss are borne.
+        n_iter_no_change: how many epochs in a row without a lower loss end it.
         random_state: decides the first parameters, the order of the examples, what dropout drops and which examples
             are held out.
 
@@ -287,11 +295,15 @@ def _weights(where: str, sample_weight: Any, x: np.ndarray) -> np.ndarray:
 
 def _check_stopping(where: str, fraction: float, patience: int) -> None:
     expect(0 < fraction < 1, where, "validation_fraction between 0 and 1", f"validation_fraction == {fraction}")
-    expect(patience >= 0, where, "n_iter_no_change >= 0", f"n_iter_no_change == {patience}")
+    expect(patience >= 1, where, "n_iter_no_change >= 1", f"n_iter_no_change == {patience}")
 
 
 def _validation_loss(program: _Program, held_out: Batch, params: Params, state: State) -> dict[str, float]:
     return evaluate(program.model, params, state, held_out, {"validation_loss": program.loss})
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Real) or (getattr(value, "shape", None) == () and value.dtype.kind in "iuf")
 
 
 def _is_full(n: int, batch_size: int | None) -> bool:
@@ -321,9 +333,11 @@ def _filled(x: np.ndarray, y: np.ndarray, weights: np.ndarray, batch_size: int |
 def _check_optimizer(where: str, optimizer: Any, learning_rate: Any, weight_decay: float) -> None:
     known = optimizer in _OPTIMIZERS if isinstance(optimizer, str) else hasattr(optimizer, "update")
     expect(known, where, 'optimizer to be "adam", "sgd" or an Optax gradient transformation', repr(optimizer))
-    positive = callable(learning_rate) or learning_rate > 0
-    expect(positive, where, "learning_rate > 0", f"learning_rate == {learning_rate}")
-    expect(weight_decay >= 0, where, "weight_decay >= 0", f"weight_decay == {weight_decay}")
+    positive = callable(learning_rate) or (_is_real(learning_rate) and learning_rate > 0)
+    expect(positive, where, "learning_rate > 0, or a schedule", f"learning_rate == {learning_rate!r}")
+    expect(
+        _is_real(weight_decay) and weight_decay >= 0, where, "weight_decay >= 0", f"weight_decay == {weight_decay!r}"
+    )
 
 
 @lru_cache(maxsize=64)

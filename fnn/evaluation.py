@@ -37,6 +37,8 @@ def predict(model: Model, params: Params, state: State, x: Any, *, batch_size: i
         [[2.0], [2.0], [2.0]]
     """
     use_cache()
+    wrong = [type(leaf).__name__ for leaf in jax.tree.leaves(x) if not hasattr(leaf, "shape")]
+    expect(not wrong, "predict", "x to be an array, or a pytree of arrays", f"a {type(x).__name__} of {wrong[:1]}")
     data = to_host((x,))
     count = count_examples(data)
     forward = _forward(model)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from fnn.errors import InputError
+from fnn.errors import InputError, expect
 from fnn.types import Batch, Metrics, Objective, TrainState
 
 StepFn = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
@@ -50,7 +50,10 @@ Advance = Callable[[Carry, Batch, Any, Any], tuple[Carry, Any]]
 
 
 def compiled_advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> Advance:
-    """The program for an objective and an optimizer; a second training with the same two compiles nothing."""
+    """The program for an objective and an optimizer; a second training with the same two compiles nothing.
+
+    What an objective closes over is read when it is traced, as everywhere in JAX.
+    """
     known: Any = (make_step, objective, optimizer)
     try:
         hash(known)
@@ -85,7 +88,7 @@ def tallied(step: StepFn) -> Callable[[Carry, Any], Carry]:
         x, _, weights = Batch(*batch)
         dtype = tally.examples.dtype
         n = (
-            jnp.sum(weights).astype(dtype)
+            jnp.sum(weights.astype(dtype))
             if weights is not None
             else jnp.full((), jax.tree.leaves(x)[0].shape[0], dtype)
         )
@@ -130,4 +133,6 @@ def check_step(step: StepFn, train_state: TrainState, batch: Any) -> list[str]:
                 f"fit: expected an update to leave shapes and dtypes as they are, "
                 f"got {name} from {old.dtype}{list(old.shape)} to {new.dtype}{list(new.shape)}"
             )
+    for name, value in metrics.items():
+        expect(value.shape == (), "fit", f"the objective to give one number as {name!r}", f"shape {value.shape}")
     return ["loss", *(name for name in metrics if name != "loss")]

@@ -10,6 +10,7 @@ Sources: deck "Réseaux de neurones", slides 68 and 69; the half squared error i
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from fnn.errors import expect
+from fnn.layers.precision import at_least_int32
 
 
 def mean_squared_error(
@@ -92,6 +94,7 @@ def softmax_cross_entropy_with_integer_labels(
     where = "softmax_cross_entropy_with_integer_labels"
     _check_classes(where, logits)
     _check_labels(where, logits, labels)
+    labels = at_least_int32(labels)
     chosen = jnp.take_along_axis(_negative_log_softmax(logits), labels[:, None], axis=-1, mode="clip")[:, 0]
     valid = (labels >= 0) & (labels < logits.shape[-1])
     return jnp.where(valid, chosen, jnp.nan)
@@ -132,6 +135,7 @@ def accuracy(logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]
     """
     _check_classes("accuracy", logits)
     _check_labels("accuracy", logits, labels)
+    labels = at_least_int32(labels)
     # The index comes in the dtype of the labels, so that no promotion is needed to compare them.
     return (jax.lax.argmax(logits, 1, labels.dtype) == labels).astype(logits.dtype)
 
@@ -149,7 +153,8 @@ def _negative_log_softmax(logits: Float[Array, "batch classes"]) -> Float[Array,
 
 
 def _per_example(reduce: Any, values: Array) -> Array:
-    return reduce(values.reshape(values.shape[0], -1), axis=-1) if values.ndim > 1 else values
+    # The size is computed and not left to -1, which an empty batch does not determine.
+    return reduce(values.reshape(values.shape[0], math.prod(values.shape[1:])), axis=-1) if values.ndim > 1 else values
 
 
 def _check_same(where: str, name: str, outputs: Any, targets: Any) -> None:

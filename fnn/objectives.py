@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnn.errors import expect
+from fnn.layers.precision import at_least_float32
 from fnn.lowering import canonical
 from fnn.types import Batch, ExampleLoss, KeyArray, Metrics, Model, Objective, Params, State
 
@@ -87,6 +88,9 @@ def weighted_mean(
 ) -> Float[Array, ""]:
     """The mean of one number per example; with weights, sum w_i v_i / sum w_i. A weight of 0 silences even a NaN.
 
+    Sums are taken in at least float32. What is silenced is the value: a loss whose slope is infinite at an example
+    makes the gradient NaN, however little that example counts.
+
     Raises:
         InputError: ``values`` is not one number per example.
 
@@ -103,6 +107,9 @@ def weighted_mean(
         f"weights.shape == {values.shape}",
         f"weights.shape == {weights.shape}",
     )
-    total = jnp.sum(weights)
+    dtype = at_least_float32(values.dtype)
+    wide = weights.astype(dtype)
+    total = jnp.sum(wide)
     # A batch in which no example counts has the loss 0, and so the gradient 0.
-    return jnp.sum(jnp.where(weights > 0, weights * values, 0)) / jnp.where(total > 0, total, 1)
+    mean = jnp.sum(jnp.where(wide > 0, wide * values.astype(dtype), 0)) / jnp.where(total > 0, total, 1)
+    return mean.astype(values.dtype)

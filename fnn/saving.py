@@ -17,7 +17,7 @@ from fnn import checkpoint
 from fnn.data.sources import Source
 from fnn.errors import CheckpointError, expect
 from fnn.execution import Carry
-from fnn.types import TrainState
+from fnn.types import TrainState, is_key
 
 _STEP, _BEST = "step_", "best"
 _SAMPLED = 64  # examples whose digest tells one data set from another
@@ -267,7 +267,7 @@ def _path(path: Any) -> str:
 def _plain(tree: Any) -> dict[str, Any]:
     """Leaves by path; keys as the numbers they are made of."""
     leaves = {_path(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
-    return {name: jax.random.key_data(leaf) if _is_key(leaf) else leaf for name, leaf in leaves.items()}
+    return {name: jax.random.key_data(leaf) if is_key(leaf) else leaf for name, leaf in leaves.items()}
 
 
 def _flat(tree: Any) -> dict[str, np.ndarray]:
@@ -282,12 +282,8 @@ def _flat_spec(tree: Any) -> dict[str, Any]:
 def _unflat(leaves: dict[str, Any], like: Any) -> Any:
     def put(path: Any, old: Any) -> Any:
         leaf = leaves[_path(path)]
-        if _is_key(old):
+        if is_key(old):
             return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(old))
         return np.asarray(leaf) if isinstance(old, np.ndarray | np.generic) else leaf
 
     return jax.tree_util.tree_map_with_path(put, like)
-
-
-def _is_key(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

@@ -107,7 +107,7 @@ def fit_scan(
 
     def on_batch(train_state: TrainState, batch: Batch) -> tuple[TrainState, tuple[Metrics, Any]]:
         train_state, metrics = step(train_state, batch)
-        examples = jnp.asarray(float(size)) if batch.weights is None else jnp.sum(batch.weights)
+        examples = jnp.asarray(float(size)) if batch.weights is None else jnp.sum(batch.weights.astype(jnp.float32))
         return train_state, (metrics, examples.astype(jnp.float32))
 
     # The same order as that of batches(): all examples at once are taken as they come, a last batch is filled up

@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fnn.compilation import use_cache
 from fnn.errors import InputError, expect
+from fnn.types import is_key
 
 _AXIS = "runs"
 _LARGE = 2**17  # of one product; calling for it costs as long as some 2**16 of them take
@@ -52,7 +53,9 @@ class Swept(NamedTuple):
             >>> swept.rows()
             [{'seed': 0, 'loss': 0.5}, {'seed': 1, 'loss': 0.25}]
         """
-        columns = {**self.settings, **self._scalars()}
+        # A result that is called like a setting does not take its place.
+        results = {f"result/{name}" if name in self.settings else name: c for name, c in self._scalars().items()}
+        columns = {**self.settings, **results}
         return [{name: column[i].item() for name, column in columns.items()} for i in range(len(self.settings["seed"]))]
 
     def table(self) -> list[dict[str, Any]]:
@@ -166,13 +169,14 @@ def sweep(
         [False, True]
     """
     use_cache()
-    columns = {name: _narrow(name, _numbers(name, values)) for name, values in hyperparameters.items()}
-    columns["seed"] = _numbers("seeds", range(seeds) if isinstance(seeds, int) else seeds)
+    expect("seed" not in hyperparameters, "sweep", "seeds=..., which makes the key of a run", "a hyperparameter seed")
+    columns = {name: _numbers(name, values) for name, values in hyperparameters.items()}
+    columns["seed"] = _numbers("seeds", range(int(seeds)) if isinstance(seeds, int | np.integer) else seeds)
     expect(columns["seed"].dtype.kind in "iu", "sweep", "seeds to be integers", f"{seeds!r}")
     grid = np.array(list(itertools.product(*(range(len(column)) for column in columns.values()))))
     settings = {name: column[grid[:, place]] for place, (name, column) in enumerate(columns.items())}
     keys = jnp.stack([jax.random.key(seed) for seed in columns["seed"].tolist()])
-    values = {name: settings[name] for name in hyperparameters}
+    values = {name: _narrow(name, settings[name]) for name in hyperparameters}
     n_runs, places = len(grid), list(jax.local_devices() if devices is None else devices)
     expect(len(places) >= 1, "sweep", "at least one device", "none")
     expect(chunk_size is None or chunk_size >= 1, "sweep", "chunk_size >= 1, or None", f"chunk_size == {chunk_size}")
@@ -323,8 +327,7 @@ def _narrow(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _key_data(leaf: Any) -> Any:
-    is_key = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return jax.random.key_data(leaf) if is_key else leaf
+    return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
 def _name(path: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from fnn.callbacks import Callback, Event, init_all, update_all
@@ -21,12 +22,12 @@ from fnn.compilation import use_cache
 from fnn.data.batching import effective_size
 from fnn.data.sources import as_source
 from fnn.divergence import all_finite, explain
-from fnn.errors import expect
+from fnn.errors import expect, is_whole
 from fnn.execution import Advance, Carry, StepFn, Tally, check_step, compiled_advance, empty_tally, read_means
 from fnn.feeding import Feed
 from fnn.objectives import loss_and_grad
 from fnn.saving import Checkpoints, Kept, Saver, identify
-from fnn.types import KeyArray, Metrics, Objective, Params, State, TrainState
+from fnn.types import KeyArray, Metrics, Objective, Params, State, TrainState, is_key
 
 Validate = Callable[[Params, State], Mapping[str, float]]
 """``(params, state) -> metrics``, such as :func:`fnn.evaluate` on held-out examples with names of its own."""
@@ -145,7 +146,8 @@ def fit(
     fetched, whether training is watched step by step, or was interrupted and resumed, makes no difference to them.
 
     Args:
-        objective: what is minimised; see :func:`fnn.supervised`.
+        objective: what is minimised; see :func:`fnn.supervised`. Pure, like the optimizer: what it closes over is read
+            when it is traced, and a training with the same two compiles nothing anew.
         optimizer: any Optax gradient transformation.
         params: where to start.
         state: the model's state, ``{}`` for most.
@@ -194,15 +196,15 @@ def fit(
         params,
         state,
         data,
-        key,
-        n_epochs,
-        batch_size,
-        shuffle,
-        validate,
-        tuple(callbacks),
-        checkpoints,
-        resume,
-        on_step,
+        key=key,
+        n_epochs=n_epochs,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        validate=validate,
+        callbacks=tuple(callbacks),
+        checkpoints=checkpoints,
+        resume=resume,
+        on_step=on_step,
     )
     (kept,) = deque(whole, maxlen=1)
     train_state = kept.carry.train_state
@@ -251,15 +253,15 @@ def epochs(
         params,
         state,
         data,
-        key,
-        n_epochs,
-        batch_size,
-        shuffle,
-        validate,
-        tuple(callbacks),
-        checkpoints,
-        resume,
-        on_step,
+        key=key,
+        n_epochs=n_epochs,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        validate=validate,
+        callbacks=tuple(callbacks),
+        checkpoints=checkpoints,
+        resume=resume,
+        on_step=on_step,
     )
     for kept in islice(whole, 1, None):
         yield Epoch(len(kept.history), kept.history[-1], kept.carry.train_state, kept.callbacks)
@@ -271,6 +273,7 @@ def _run(
     params: Params,
     state: State,
     data: Any,
+    *,
     key: KeyArray,
     n_epochs: int,
     batch_size: int | None,
@@ -282,7 +285,9 @@ def _run(
     on_step: Callable[[int], None] | None,
 ) -> Iterator[Kept]:
     """What training has reached, at its beginning and after each epoch; all of it the reader's own."""
-    expect(n_epochs >= 0, "fit", "n_epochs >= 0", f"n_epochs == {n_epochs}")
+    sound = is_whole(n_epochs) and n_epochs >= 0
+    expect(sound, "fit", "a whole number n_epochs >= 0", f"n_epochs == {n_epochs!r}")
+    expect(is_key(key), "fit", "key=jax.random.key(seed)", f"key == {key!r}")
     use_cache()
     source = as_source(data, "fit")
     order_key, step_key = split(key)
@@ -370,7 +375,10 @@ def _next(step: int, every: int | None) -> int:
 
 
 def _validated(validate: Validate, train_state: TrainState, metrics: Mapping[str, float]) -> dict[str, float]:
-    given = {name: float(value) for name, value in validate(train_state.params, train_state.state).items()}
+    given = dict(validate(train_state.params, train_state.state))
+    for name, value in given.items():
+        expect(np.shape(value) == (), "fit", f"validate to give one number as {name!r}", f"shape {np.shape(value)}")
+        given[name] = float(value)
     twice = sorted({*given} & {*metrics})
     expect(not twice, "fit", f"validate to give names other than {sorted(metrics)}", ", ".join(twice))
     return given

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 Params: TypeAlias = PyTree
@@ -86,7 +87,12 @@ class Batch(NamedTuple):
 
 
 class Objective(Protocol):
-    """What training minimises: a scalar loss, beside it the new state and metrics. A script may write its own."""
+    """What training minimises: a scalar loss, beside it the new state and metrics. A script may write its own.
+
+    :func:`fnn.fit` gives it a :class:`fnn.Batch` of three parts, ``x, y, weights = batch``, whatever the data were:
+    where a last batch was filled up, ``weights`` is 0 for what does not count, and else it may be ``None``. A mean over
+    the examples has to be a weighted one. Metrics are single numbers.
+    """
 
     def __call__(
         self, params: Params, state: State, batch: Any, key: KeyArray, /
@@ -115,6 +121,16 @@ class TrainState(NamedTuple):
     opt_state: Any
     key: KeyArray
     step: Int[Array, ""]
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether this is a PRNG key, as ``jax.random.key`` makes it, or an array of them.
+
+    Example:
+        >>> is_key(jax.random.key(0)), is_key(0)
+        (True, False)
+    """
+    return hasattr(leaf, "dtype") and bool(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
 
 
 def spec(x: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fnn.errors import DataError, InputError, expect
+from fnn.errors import DataError, InputError, expect, is_whole
 from fnn.types import Batch, KeyArray
 
 
@@ -97,15 +97,14 @@ def effective_size(batch_size: int | None, count: int) -> int:
     """The size of a batch out of ``count`` examples: at most all of them.
 
     Raises:
-        InputError: ``batch_size`` is less than 1.
+        InputError: ``batch_size`` is less than 1, or no whole number.
 
     Example:
         >>> effective_size(32, 100), effective_size(None, 100), effective_size(500, 100)
         (32, 100, 100)
     """
-    expect(
-        batch_size is None or batch_size >= 1, "data", "batch_size >= 1, or None for all", f"batch_size == {batch_size}"
-    )
+    sound = batch_size is None or (is_whole(batch_size) and batch_size >= 1)
+    expect(sound, "data", "a whole number batch_size >= 1, or None for all", f"batch_size == {batch_size!r}")
     return count if batch_size is None else min(batch_size, count)
 
 
@@ -127,9 +126,10 @@ def check_weights(data: Batch, where: str = "data") -> None:
     expect(
         isinstance(w, np.ndarray) and w.ndim == 1, where, "one weight per example", f"weights of shape {np.shape(w)}"
     )
-    smallest, total = float(w.min()), float(w.sum())
+    smallest, total = float(w.min()), float(w.sum(dtype=np.float64))
     sound = smallest >= 0 and total > 0
     expect(sound, where, "weights of at least 0 and not all 0", f"a smallest of {smallest}, a sum of {total}")
+    expect(total <= float(np.finfo(np.float32).max), where, "weights whose sum is within float32", f"a sum of {total}")
 
 
 def check_finite(data: Batch, where: str = "data") -> None:

@@ -88,13 +88,16 @@ def self_attention(n_heads: int, *, causal: bool = False, bias: bool = True, w_i
 
     def forward(params: Params, inputs: Any) -> Float[Array, "batch time features"]:
         x, mask = check(inputs)
-        batch, time, _ = x.shape
-        q, k, v = (project(params, name, x).reshape(batch, time, n_heads, -1) for name in ("query", "key", "value"))
+        batch, time, n_features = x.shape
+        q, k, v = (
+            project(params, name, x).reshape(batch, time, n_heads, n_features // n_heads)
+            for name in ("query", "key", "value")
+        )
         visible = jnp.ones((1, 1, 1, time), bool) if mask is None else mask[:, None, None, :]
         if causal:
             visible = visible & jnp.tril(jnp.ones((time, time), bool))[None, None]
         heads = _attend(q, k, v, jnp.broadcast_to(visible, (batch, n_heads, time, time)))
-        return project(params, "out", heads.reshape(batch, time, -1))
+        return project(params, "out", heads.reshape(batch, time, n_features))
 
     return stateless(where, init, forward)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -38,36 +38,8 @@ def serial(*layers: Model | Callable[[Any], Any], name: str = "serial") -> Model
         >>> model.apply(params, state, jnp.ones((5, 64)))[0].shape
         (5, 10)
     """
-    models = [layer if isinstance(layer, Model) else lift(layer) for layer in layers]
-    # Zero-padded, because the leaves of a dict sort as text.
-    width = max(2, len(str(len(models) - 1)))
-    named = tuple((f"{place:0{width}d}_{model.name}", model) for place, model in enumerate(models))
-    names = {label for label, _ in named}
-
-    @compiled_init
-    def init(key: KeyArray, x: Any) -> tuple[Params, State]:
-        params: dict[str, Params] = {}
-        state: dict[str, State] = {}
-        for (label, model), layer_key in zip(named, jax.random.split(key, len(named)), strict=True):
-            with _located(label):
-                layer_params, layer_state = model.init(layer_key, x)
-                x, _ = jax.eval_shape(partial(model.apply, train=False), layer_params, layer_state, x)
-            _keep(params, label, layer_params)
-            _keep(state, label, layer_state)
-        return params, state
-
-    def apply(
-        params: Params, state: State, x: Any, *, key: KeyArray | None = None, train: bool = False
-    ) -> tuple[Any, State]:
-        _check_names(name, params, names)
-        new_state: dict[str, State] = {}
-        for (label, model), layer_key in zip(named, _split(key, len(named)), strict=True):
-            with _located(label):
-                x, layer_state = model.apply(params.get(label, {}), state.get(label, {}), x, key=layer_key, train=train)
-            _keep(new_state, label, layer_state)
-        return x, new_state
-
-    return Model(init, apply, name, named)
+    named = _named(layers, name)
+    return _joined(named, None, name)
 
 
 def parallel(
@@ -95,10 +67,7 @@ def parallel(
         (5, 7)
     """
     expect(len(layers) >= 1, name, "at least one layer", "none")
-    models = [layer if isinstance(layer, Model) else lift(layer) for layer in layers]
-    width = max(2, len(str(len(models) - 1)))
-    named = tuple((f"{place:0{width}d}_{model.name}", model) for place, model in enumerate(models))
-    return _branches(named, merge or partial(_concatenate, name), name)
+    return _joined(_named(layers, name), merge or partial(_concatenate, name), name)
 
 
 def residual(
@@ -130,7 +99,7 @@ def residual(
         (['body', 'shortcut'], (2, 6, 6, 8))
     """
     other = serial(name="identity") if shortcut is None else shortcut
-    other = other if isinstance(other, Model) else lift(other)
+    other = _model(other, name)
 
     def add(y: Any, x: Any) -> Any:
         expect(
@@ -141,41 +110,68 @@ def residual(
         )
         return y + x
 
-    return _branches((("body", serial(*body)), ("shortcut", other)), add, name)
+    return _joined((("body", serial(*body)), ("shortcut", other)), add, name)
 
 
-def _branches(named: tuple[tuple[str, Model], ...], merge: Callable[..., Any], name: str) -> Model:
+_Named = tuple[tuple[str, Model], ...]
+
+
+def _model(layer: Model | Callable[[Any], Any], where: str) -> Model:
+    return layer if isinstance(layer, Model) else lift(layer, where)
+
+
+def _named(layers: Sequence[Model | Callable[[Any], Any]], where: str) -> _Named:
+    models = [_model(layer, where) for layer in layers]
+    # Zero-padded, because the leaves of a dict sort as text.
+    width = max(2, len(str(len(models) - 1)))
+    return tuple((f"{place:0{width}d}_{model.name}", model) for place, model in enumerate(models))
+
+
+def _joined(named: _Named, merge: Callable[..., Any] | None, name: str) -> Model:
+    """Layers side by side if there is a ``merge`` for their outputs, else one after the other."""
     names = {label for label, _ in named}
+
+    def through(x: Any, keys: Iterable[Any], call: Callable[[str, Model, Any, Any], Any]) -> list[Any]:
+        """What each layer gives."""
+        outputs = []
+        for (label, model), key in zip(named, keys, strict=True):
+            with _located(label):
+                outputs.append(call(label, model, key, x))
+            x = x if merge else outputs[-1]
+        return outputs
 
     @compiled_init
     def init(key: KeyArray, x: Any) -> tuple[Params, State]:
         params: dict[str, Params] = {}
         state: dict[str, State] = {}
-        outputs = []
-        for (label, model), layer_key in zip(named, jax.random.split(key, len(named)), strict=True):
-            with _located(label):
-                layer_params, layer_state = model.init(layer_key, x)
-                outputs.append(jax.eval_shape(partial(model.apply, train=False), layer_params, layer_state, x)[0])
-            _keep(params, label, layer_params)
-            _keep(state, label, layer_state)
-        jax.eval_shape(merge, *outputs)  # so that branches that do not fit are refused before training
+
+        def call(label: str, model: Model, key: KeyArray, x: Any) -> Any:
+            own, own_state = model.init(key, x)
+            _keep(params, label, own)
+            _keep(state, label, own_state)
+            return jax.eval_shape(partial(model.apply, train=False), own, own_state, x)[0]
+
+        outputs = through(x, jax.random.split(key, len(named)), call)
+        if merge:
+            jax.eval_shape(merge, *outputs)  # so that branches that do not fit are refused before training
         return params, state
 
     def apply(
         params: Params, state: State, x: Any, *, key: KeyArray | None = None, train: bool = False
     ) -> tuple[Any, State]:
         _check_names(name, params, names)
-        outputs = []
         new_state: dict[str, State] = {}
-        for (label, model), layer_key in zip(named, _split(key, len(named)), strict=True):
-            with _located(label):
-                y, layer_state = model.apply(params.get(label, {}), state.get(label, {}), x, key=layer_key, train=train)
-            outputs.append(y)
-            _keep(new_state, label, layer_state)
-        return merge(*outputs), new_state
 
-    # No `layers`: those of a summary follow each other, and these do not.
-    return Model(init, apply, name)
+        def call(label: str, model: Model, key: KeyArray | None, x: Any) -> Any:
+            y, own_state = model.apply(params.get(label, {}), state.get(label, {}), x, key=key, train=train)
+            _keep(new_state, label, own_state)
+            return y
+
+        outputs = through(x, _split(key, len(named)), call)
+        return merge(*outputs) if merge else outputs[-1] if outputs else x, new_state
+
+    # The layers of a summary follow each other.
+    return Model(init, apply, name, () if merge else named)
 
 
 def _concatenate(name: str, *outputs: Any) -> Any:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from fnn.convolutions import Geometry, convolve
 from fnn.convolutions.geometry import Padding as Padding
-from fnn.errors import expect
+from fnn.errors import expect, is_whole
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
 from fnn.layers.precision import spread
@@ -64,10 +64,10 @@ def conv(
         >>> layer.apply(params, state, x)[0].shape
         (1, 14, 14, 8)
     """
+    check_window("conv", window)
     n_axes = len(window)
     strides, dilations = per_axis("conv", "stride", stride, n_axes), per_axis("conv", "dilation", dilation, n_axes)
     taps = per_axis("conv", "window", window, n_axes)
-    expect(n_axes >= 1, "conv", "at least one axis in window", f"window == {tuple(window)}")
     expect(padding in ("same", "valid"), "conv", 'padding "same" or "valid"', f"padding == {padding!r}")
     expect(n_out >= 1, "conv", "n_out >= 1", f"n_out == {n_out}")
     expect(
@@ -115,9 +115,17 @@ def conv(
     return stateless("conv", init, forward)
 
 
-def per_axis(where: str, what: str, value: int | Sequence[int], n_axes: int) -> tuple[int, ...]:
+def check_window(where: str, window: Any) -> None:
+    """A window has one entry per spatial axis: one number for all would not say how many there are."""
+    sound = isinstance(window, Sequence) and not isinstance(window, str) and len(window) >= 1
+    expect(sound, where, "window to have one entry per spatial axis, such as (3, 3)", f"window == {window!r}")
+
+
+def per_axis(where: str, what: str, value: Any, n_axes: int) -> tuple[int, ...]:
     """One positive integer per spatial axis, from one for all or from one each."""
-    values = (value,) * n_axes if isinstance(value, int) else tuple(value)
+    values = (value,) * n_axes if is_whole(value) else tuple(value)
+    whole = all(is_whole(v) for v in values)
+    expect(whole, where, f"{what} to be whole numbers", f"{what} == {value!r}")
     expect(len(values) == n_axes, where, f"{what} with {n_axes} entries, one per axis of window", f"{what} == {value}")
     expect(all(v >= 1 for v in values), where, f"{what} >= 1", f"{what} == {value}")
-    return values
+    return tuple(int(v) for v in values)

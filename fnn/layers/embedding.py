@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 from fnn.errors import expect
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
-from fnn.layers.precision import at_least_float32, spread
+from fnn.layers.precision import at_least_float32, at_least_int32, spread
 from fnn.types import KeyArray, Model, Params
 
 _NORMAL = jax.nn.initializers.normal(0.02)
@@ -54,6 +54,7 @@ def embedding(n_tokens: int, n_out: int, *, w_init: Initializer = _NORMAL, dtype
 
     def forward(params: Params, x: Int[Array, "*batch"]) -> Float[Array, "*batch n_out"]:
         check(x)
+        x = at_least_int32(x)
         w = parameter("embedding", params, "w")
         expect(w.ndim == 2, "embedding", 'params["w"] of shape (n_tokens, n_out)', f"{w.shape}")
         # The gradient adds up all places of a token, in at least float32.

@@ -63,8 +63,12 @@ def compiled_init(init: InitFn) -> InitFn:
     return compiled
 
 
-def lift(function: Callable[[Any], Any]) -> Model:
+def lift(function: Callable[[Any], Any], where: str = "lift") -> Model:
     """A plain function of the inputs, such as an activation, as a model without parameters.
+
+    Args:
+        function: ``x -> y``.
+        where: who speaks in its errors.
 
     Raises:
         InputError: ``function`` cannot be called, or, when applied, gives a model: parentheses were forgotten.
@@ -75,7 +79,7 @@ def lift(function: Callable[[Any], Any]) -> Model:
         [0.0, 0.0]
     """
     if not callable(function):
-        raise InputError(f"serial: expected a Model or a callable as a layer, got {function!r}")
+        raise InputError(f"{where}: expected a Model or a callable as a layer, got {function!r}")
     wrapped = getattr(function, "func", function)  # a functools.partial is known by what it wraps
     name = getattr(wrapped, "__name__", type(function).__name__)
     if name == "<lambda>":
@@ -84,7 +88,7 @@ def lift(function: Callable[[Any], Any]) -> Model:
     def forward(params: Params, x: Any) -> Any:
         y = function(x)
         if isinstance(y, Model):
-            raise InputError(f"serial: expected a layer, got the function {name} that makes one; write {name}(...)")
+            raise InputError(f"{where}: expected a layer, got the function {name} that makes one; write {name}(...)")
         return y
 
     return stateless(name, lambda key, x: {}, forward)

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnn.errors import expect
-from fnn.layers.convolution import Padding, per_axis
+from fnn.layers.convolution import Padding, check_window, per_axis
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input
+from fnn.layers.precision import at_least_float32
 from fnn.types import Model, Params
 
 
@@ -78,15 +79,18 @@ def average_pool(
     taps, strides = _geometry("average_pool", window, stride, padding)
 
     def total(x: Array) -> Array:
-        sums: Array = jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, *taps, 1), (1, *strides, 1), padding.upper())
+        wide = x.astype(at_least_float32(x.dtype))
+        sums: Array = jax.lax.reduce_window(wide, 0.0, jax.lax.add, (1, *taps, 1), (1, *strides, 1), padding.upper())
         return sums
 
     def forward(params: Params, x: Float[Array, "batch *spatial channels"]) -> Float[Array, "batch *pooled channels"]:
         _check("average_pool", x, taps, padding)
         if padding == "valid":
-            return (_paired(jnp.add, _places(x, taps, padding, 0.0)) if taps == strides else total(x)) / math.prod(taps)
+            if taps == strides:
+                return _paired(jnp.add, _places(x, taps, padding, 0.0)) / math.prod(taps)
+            return (total(x) / math.prod(taps)).astype(x.dtype)
         y = total(x)
-        return y / jnp.broadcast_to(total(jnp.ones((1, *x.shape[1:-1], 1), x.dtype)), y.shape)
+        return (y / jnp.broadcast_to(total(jnp.ones((1, *x.shape[1:-1], 1), x.dtype)), y.shape)).astype(x.dtype)
 
     return stateless("average_pool", lambda key, x: {}, forward)
 
@@ -142,7 +146,7 @@ def _global(where: str, function: Callable[..., Array]) -> Model:
 def _geometry(
     where: str, window: Sequence[int], stride: int | Sequence[int] | None, padding: Padding
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    expect(len(window) >= 1, where, "at least one axis in window", f"window == {tuple(window)}")
+    check_window(where, window)
     expect(padding in ("same", "valid"), where, 'padding "same" or "valid"', f"padding == {padding!r}")
     taps = per_axis(where, "window", window, len(window))
     return taps, taps if stride is None else per_axis(where, "stride", stride, len(window))

@@ -19,6 +19,17 @@ def at_least_float32(dtype: Any) -> Any:
     return own if own.itemsize >= 4 else jnp.dtype(jnp.float32)
 
 
+def at_least_int32(integers: Any) -> Array:
+    """Integers in a dtype in which they can be compared with any size: 256 is 0 as a uint8.
+
+    Example:
+        >>> at_least_int32(jnp.array([255], jnp.uint8)) < 256
+        Array([ True], dtype=bool)
+    """
+    array = jnp.asarray(integers)
+    return array if array.dtype.itemsize >= 4 else array.astype(jnp.int32)
+
+
 def spread(parameter: Array, shape: tuple[int, ...]) -> Array:
     """``parameter`` once for every example and place; its gradient, their sum, is added up in at least float32.
 

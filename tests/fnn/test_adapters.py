@@ -261,8 +261,41 @@ def test_equinox_gives_what_equinox_gives():
 class Sows(linen.Module):
     @linen.compact
     def __call__(self, x):
-        self.sow("seen", "x", x)
+        self.sow("losses", "size", jnp.sum(jnp.square(x)))
+        return linen.BatchNorm(use_running_average=False)(linen.Dense(2)(x))
+
+
+class Grows(linen.Module):
+    @linen.compact
+    def __call__(self, x, train):
+        self.variable("seen", "first", jnp.zeros, ())
+        if train:
+            self.variable("seen", "second", jnp.zeros, ())
         return x
+
+
+def test_what_linen_sows_is_not_kept():
+    model = from_linen(Sows())
+    params, state = model.init(KEY, X)
+    assert list(state) == ["batch_stats"]
+    after = model.apply(params, state, X, train=True)[1]
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+
+
+class Shifted(equinox.Module):
+    w: jax.Array
+    shift: np.ndarray
+
+    def __call__(self, x):
+        return x * self.w + self.shift
+
+
+def test_a_numpy_array_of_an_equinox_module_is_a_constant():
+    model = from_equinox(lambda key: Shifted(jnp.ones(3), np.full(3, 2, np.float32)))
+    params, state = model.init(KEY, jnp.ones((1, 3)))
+    assert list(params) == ["w"]
+    np.testing.assert_array_equal(model.apply(params, state, jnp.ones((2, 3)))[0], np.full((2, 3), 3))
+    assert jax.jit(model.init)(KEY, jnp.ones((1, 3)))[0].keys() == params.keys()
 
 
 @pytest.mark.parametrize(
@@ -318,7 +351,7 @@ def test_parameters_of_another_model_are_named(name):
 
 
 def test_a_call_that_changes_the_state_is_named():
-    model = from_linen(Sows())
+    model = from_linen(Grows(), call=lambda module, x, train: module(x, train))
     params, state = model.init(KEY, X)
     with pytest.raises(InputError, match="from_linen: expected a call to keep the state's structure"):
         model.apply(params, state, X, train=True)

@@ -101,7 +101,7 @@ def test_early_stopping_learns_the_parameters_of_the_best_epoch():
     ).set_params(random_state=0)
     stopped = stopping.fit(x, y)
     losses = [epoch["validation_loss"] for epoch in stopped.history_]
-    assert len(losses) == stopped.best_epoch_ + 5 < 80
+    assert len(losses) == stopped.best_epoch_ + 4 < 80
     assert int(np.argmin(losses)) + 1 == stopped.best_epoch_
     # The same training, ended after that epoch.
     short = clone(stopping).set_params(n_epochs=stopped.best_epoch_).fit(x, y)
@@ -132,15 +132,19 @@ def test_too_few_examples_to_hold_some_out():
     ("settings", "weights", "text"),
     [
         ({"validation_fraction": 1.0}, None, "validation_fraction between 0 and 1, got validation_fraction == 1.0"),
-        ({"n_iter_no_change": -1}, None, "n_iter_no_change >= 0, got n_iter_no_change == -1"),
+        ({"n_iter_no_change": 0}, None, "n_iter_no_change >= 1, got n_iter_no_change == 0"),
         ({"activation": "rellu"}, None, "an activation of relu, .* got 'rellu'"),
         ({"optimizer": "adamm"}, None, "optimizer to be .* got 'adamm'"),
         ({"optimizer": 3}, None, "optimizer to be .* got 3"),
-        ({"learning_rate": 0}, None, "learning_rate > 0, got learning_rate == 0"),
+        ({"learning_rate": 0}, None, "learning_rate > 0, or a schedule, got learning_rate == 0"),
         ({"weight_decay": -1}, None, "weight_decay >= 0, got weight_decay == -1"),
         ({"n_epochs": 0}, None, "n_epochs >= 1, got n_epochs == 0"),
+        ({"n_epochs": 1.5}, None, "a whole number n_epochs >= 1, got n_epochs == 1.5"),
+        ({"learning_rate": "0.1"}, None, "learning_rate > 0, or a schedule, got learning_rate == '0.1'"),
+        ({"activation": None}, None, "activation to be a name or a function, got None"),
+        ({"hidden_layer_sizes": (8.7,)}, None, r"hidden_layer_sizes to be whole numbers >= 1, got \(8.7,\)"),
         ({"batch_size": 0}, None, "batch_size >= 1"),
-        ({"hidden_layer_sizes": (0,)}, None, "n_out >= 1"),
+        ({"hidden_layer_sizes": (0,)}, None, "hidden_layer_sizes to be whole numbers >= 1"),
         ({"model": 7}, None, "model to be a function or None, got 7"),
         ({"model": lambda n, m: None}, None, r"model\(n_features, n_outputs\) to give a Model, got None"),
         ({}, -np.ones(90), "sample weights >= 0, got a smallest of -1"),
@@ -151,3 +155,12 @@ def test_too_few_examples_to_hold_some_out():
 def test_bad_settings(settings, weights, text):
     with pytest.raises(InputError, match=text):
         NetworkClassifier(**settings).fit(X, NAMES, weights)
+
+
+def test_a_rate_may_be_a_number_of_any_library():
+    plain, arrays = (
+        NetworkClassifier((4,), learning_rate=r, n_epochs=1, random_state=0) for r in (0.5, np.float32(0.5))
+    )
+    np.testing.assert_array_equal(plain.fit(X, NAMES).predict_proba(X), arrays.fit(X, NAMES).predict_proba(X))
+    jax_rate = NetworkClassifier((4,), learning_rate=jax.numpy.float32(0.5), n_epochs=1, random_state=0)
+    np.testing.assert_array_equal(plain.predict_proba(X), jax_rate.fit(X, NAMES).predict_proba(X))

@@ -152,3 +152,19 @@ def test_integer_targets_of_an_error_are_refused():
 def test_accuracy_by_hand():
     hits = accuracy(jnp.array([[1.0, 2.0], [5.0, 5.0], [0.0, 1.0]]), jnp.array([1, 0, 0], jnp.uint8))
     np.testing.assert_array_equal(hits, [1, 1, 0])
+
+
+@pytest.mark.parametrize(("dtype", "n_classes"), [(jnp.uint8, 256), (jnp.uint8, 300), (jnp.int8, 128)])
+def test_small_integers_name_any_class(dtype, n_classes):
+    top = int(jnp.iinfo(dtype).max)
+    logits = jnp.zeros((2, n_classes)).at[0, min(top + 4, n_classes - 1)].set(9.0).at[1, top].set(9.0)
+    labels = jnp.array([3, top])
+    narrow = labels.astype(dtype)
+    np.testing.assert_array_equal(accuracy(logits, narrow), accuracy(logits, labels))
+    function = softmax_cross_entropy_with_integer_labels
+    np.testing.assert_array_equal(function(logits, narrow), function(logits, labels))
+    assert np.isfinite(function(logits, labels)).all()
+
+
+def test_a_batch_of_none_has_no_losses():
+    assert mean_squared_error(jnp.ones((0, 3)), jnp.ones((0, 3))).shape == (0,)

@@ -107,7 +107,7 @@ def test_the_last_update_may_be_the_bad_one():
     ("data", "options", "error", "text"),
     [
         ((X, LABELS), {"n_epochs": -1}, InputError, "fit_scan: expected n_epochs >= 0, got n_epochs == -1"),
-        ((X, LABELS), {"batch_size": 0}, InputError, "expected batch_size >= 1"),
+        ((X, LABELS), {"batch_size": 0}, InputError, "expected a whole number batch_size >= 1"),
         ((X, LABELS[:3]), {}, InputError, "the same number of examples"),
         ((X, LABELS, -WEIGHTS), {}, InputError, "fit_scan: expected weights of at least 0"),
         ((np.full_like(X, np.nan), LABELS), {}, DataError, "fit_scan: expected finite numbers, got nan at x"),

@@ -66,8 +66,8 @@ def test_each_is_equal_to_its_run_alone(swept):
 
 def test_settings_and_results_are_plain_arrays_in_order(swept):
     assert {name: column.tolist() for name, column in swept.settings.items()} == {
-        "learning_rate": [np.float32(0.01).item()] * 6 + [np.float32(0.3).item()] * 6,
-        "momentum": ([0.5] * 3 + [np.float32(0.9).item()] * 3) * 2,
+        "learning_rate": [0.01] * 6 + [0.3] * 6,
+        "momentum": ([0.5] * 3 + [0.9] * 3) * 2,
         "seed": [3, 0, 2] * 4,
     }
     assert all(type(leaf) is np.ndarray and len(leaf) == 12 for leaf in jax.tree.leaves(swept.results))
@@ -75,8 +75,8 @@ def test_settings_and_results_are_plain_arrays_in_order(swept):
     rows = swept.rows()
     assert len(rows) == 12
     assert rows[4] == {
-        "learning_rate": np.float32(0.01).item(),
-        "momentum": np.float32(0.9).item(),
+        "learning_rate": 0.01,
+        "momentum": 0.9,
         "seed": 0,
         "loss": swept.results["loss"][4].item(),
     }
@@ -254,3 +254,12 @@ def test_runs_with_large_products_are_computed_in_turn_on_all_cores(monkeypatch)
         ).chunk_size
         == 2
     )
+
+
+def test_settings_stay_as_they_were_given():
+    swept = sweep(lambda key, rate: {"rate": 2 * rate, "seed": rate}, seeds=np.int64(2), rate=[0.1])
+    assert swept.rows()[1]["rate"] == 0.1
+    assert swept.rows()[1]["seed"] == 1
+    assert swept.rows()[1]["result/rate"] == np.float32(0.2)
+    with pytest.raises(InputError, match=r"^sweep: expected seeds=.* got a hyperparameter seed$"):
+        sweep(lambda key, seed: seed, seeds=2, seed=[5, 6])

@@ -254,8 +254,18 @@ def test_a_parameter_lost_in_the_very_last_step_is_noticed(line):
         (lambda x, y: [x, y], {}, InputError, r"fit: expected a tuple \(x, y\) or .*, or a source, got list"),
         (lambda x, y: (np.where(x == x[2, 1], np.nan, x), y), {}, DataError, r"fit: .* got nan at x\[2, 1\]"),
         (lambda x, y: (x, np.where(y == y[3], np.inf, y)), {}, DataError, r"fit: .* got inf at y\[3, 0\]"),
-        (lambda x, y: (x, y), {"batch_size": 0}, InputError, "data: expected batch_size >= 1, or None for all, got"),
-        (lambda x, y: (x, y), {"n_epochs": -1}, InputError, "fit: expected n_epochs >= 0, got n_epochs == -1"),
+        (
+            lambda x, y: (x, y),
+            {"batch_size": 0},
+            InputError,
+            "data: expected a whole number batch_size >= 1, or None for all, got",
+        ),
+        (
+            lambda x, y: (x, y),
+            {"n_epochs": -1},
+            InputError,
+            "fit: expected a whole number n_epochs >= 0, got n_epochs == -1",
+        ),
     ],
 )
 def test_unfit_data_and_arguments(line, data, options, error, message):
@@ -349,3 +359,38 @@ def test_an_update_that_changes_a_dtype_is_refused(noisy):
         InputError, match=r"leave shapes and dtypes as they are, got opt_state from int32\[\] to float32"
     ):
         fit(objective, growing, params, state, data, key=KEY, n_epochs=1)
+
+
+def test_weights_of_small_dtypes_do_not_overflow(line):
+    objective, params, state, (x, y) = line
+    arguments = {"key": KEY, "n_epochs": 2, "batch_size": 5}
+    plain = fit(objective, optax.sgd(0.1), params, state, (x, y, np.ones(len(x), np.float32)), **arguments)
+    large = fit(objective, optax.sgd(0.1), params, state, (x, y, np.full(len(x), 3e4, np.float16)), **arguments)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), plain.params, large.params)
+    with pytest.raises(InputError, match=r"weights whose sum is within float32, got a sum of"):
+        fit(objective, optax.sgd(0.1), params, state, (x, y, np.full(len(x), 3e38, np.float32)), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"key": 1}, r"fit: expected key=jax.random.key\(seed\), got key == 1"),
+        ({"batch_size": 4.0}, "data: expected a whole number batch_size"),
+        ({"validate": lambda params, state: {"v": np.ones(1)}}, r"fit: expected validate to give one number as 'v'"),
+    ],
+)
+def test_arguments_of_another_kind(line, options, message):
+    objective, params, state, data = line
+    with pytest.raises(InputError, match=f"^{message}"):
+        fit(objective, optax.sgd(0.1), params, state, data, **{"key": KEY, "n_epochs": 1, **options})
+
+
+def test_a_metric_is_one_number(line):
+    objective, params, state, data = line
+
+    def with_many(*arguments):
+        loss, (state, metrics) = objective(*arguments)
+        return loss, (state, {**metrics, "v": jnp.ones(3)})
+
+    with pytest.raises(InputError, match=r"^fit: expected the objective to give one number as 'v', got shape \(3,\)$"):
+        fit(with_many, optax.sgd(0.1), params, state, data, key=KEY, n_epochs=1)

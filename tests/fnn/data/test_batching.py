@@ -49,7 +49,9 @@ def test_without_a_key_the_order_is_that_of_the_data():
 
 
 def test_refusals():
-    with pytest.raises(InputError, match=r"^data: expected batch_size >= 1, or None for all, got batch_size == -3$"):
+    with pytest.raises(
+        InputError, match=r"^data: expected a whole number batch_size >= 1, or None for all, got batch_size == -3$"
+    ):
         next(batches((X, X), -3))
     with pytest.raises(InputError, match=r"number of examples, got '\.x': \(10,\), '\.y': \(9,\)$"):
         count_examples(to_host((X, X[:9])))

@@ -75,3 +75,10 @@ def test_unfit_input():
         InputError, match=r'expected x.shape\[-1\] == 6 \(rows of params\["query"\]\["w"\]\), got x.shape'
     ):
         layer.apply(params, state, X[:, :, :4])
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4), (2, 0, 4)])
+def test_an_empty_batch_and_empty_sequences(shape):
+    layer = self_attention(2)
+    params, state = layer.init(jax.random.key(0), jnp.ones((1, 3, 4)))
+    assert layer.apply(params, state, jnp.ones(shape))[0].shape == shape

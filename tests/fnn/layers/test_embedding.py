@@ -56,3 +56,9 @@ def test_unfit_input():
         InputError, match=r'expected x.shape\[-1\] == 2 \(columns of params\["w"\]\), got x.shape == \(1'
     ):
         position_embedding(3).apply({"w": W}, {}, jnp.ones((1, 2, 3)))
+
+
+def test_bytes_are_tokens():
+    layer = embedding(256, 2)
+    y, _ = layer.apply({"w": jnp.arange(512.0).reshape(256, 2)}, {}, jnp.array([3, 255], jnp.uint8))
+    assert y.tolist() == [[6.0, 7.0], [510.0, 511.0]]

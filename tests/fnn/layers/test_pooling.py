@@ -47,7 +47,7 @@ def test_unfit_arguments_and_input(make):
     name = make.__name__
     with pytest.raises(InputError, match=rf"^{name}: expected window >= 1, got window == \(2, 0\)$"):
         make((2, 0))
-    with pytest.raises(InputError, match=rf"^{name}: expected at least one axis in window"):
+    with pytest.raises(InputError, match=rf"^{name}: expected window to have one entry per spatial axis"):
         make(())
     with pytest.raises(InputError, match=rf"^{name}: expected padding"):
         make((2, 2), padding="full")
@@ -69,3 +69,11 @@ def test_global_pooling_needs_a_place(make):
     for shape in ((2, 3), (2, 0, 3)):
         with pytest.raises(InputError, match=rf"^{make.__name__}: expected x of shape \(batch, at least one spatial"):
             pooled(make(), np.ones(shape))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_means_of_many_numbers_are_added_up_in_float32(padding):
+    x = jnp.ones((1, 32, 32, 1), jnp.bfloat16)
+    y, _ = average_pool((20, 20), stride=1, padding=padding).apply({}, {}, x.at[0, 3, 3, 0].set(41.0))
+    assert y.dtype == jnp.bfloat16
+    np.testing.assert_allclose(np.asarray(y[0, 0, 0, 0], np.float32), 1.1 if padding == "valid" else 1.33, rtol=4e-3)
