@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.errors import InputError, expect
+from fnn.layers.lift import compiled_init
 from fnn.types import KeyArray, Model, Params, State, is_key, spec
 
 FlaxCall: TypeAlias = Callable[[Any, Any, bool], Any]
@@ -64,6 +65,7 @@ def from_linen(module: Any, *, call: FlaxCall = lambda module, x, train: module(
     got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
     expect(isinstance(module, linen.Module), "from_linen", "a flax.linen.Module", got)
 
+    @compiled_init
     def init(key: KeyArray, x: Any) -> tuple[Params, State]:
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), spec(x))
         variables = linen.meta.unbox(module.init(_streams(key), zeros, False, method=call))

@@ -368,7 +368,7 @@ def _program(
     elif optimizer == "sgd":
         optimizer = optax.chain(optax.add_decayed_weights(weight_decay, mask=_is_weight), optax.sgd(learning_rate))
     loss = for_task(task).loss
-    return _Program(model, jax.jit(model.init), loss, supervised(model, loss), optimizer)
+    return _Program(model, model.init, loss, supervised(model, loss), optimizer)
 
 
 def _is_weight(params: Params) -> Any:

@@ -135,7 +135,7 @@ def make_job(given: Mapping[str, Any]) -> Job:
             data.train, settings["validation"], jax.random.fold_in(root, 1), stratify=data.task == "single-label"
         )
     x = spec(train.x[:1])
-    params, state = jax.jit(lambda key: model.init(key, x))(init_key)
+    params, state = model.init(init_key, x)
     best, measured = settings["keep_best"], ["loss", *task.metrics]
     measured += [f"validation_{name}" for name in measured] if held_out is not None else []
     if best is not None and best not in measured:

@@ -58,7 +58,7 @@ def test_value_by_hand():
     ("make", "message"),
     [
         (lambda: conv(0), "n_out >= 1, got n_out == 0"),
-        (lambda: conv(2, ()), r"window to have one entry per spatial axis, such as (3, 3), got window == \(\)"),
+        (lambda: conv(2, ()), r"window to have one entry per spatial axis, such as \(3, 3\), got window == \(\)"),
         (lambda: conv(2, (3, 0)), r"window >= 1, got window == \(3, 0\)"),
         (lambda: conv(2, stride=0), "stride >= 1, got stride == 0"),
         (
