@@ -3,7 +3,8 @@
     python -m benchmarks [--quick] [--json] [--only cnn,mlp] [--peers pytorch,flax-nnx] [--data-dir DIR]
 
 The same networks, optimizer, batches, examples and dtype; each system in a process of its own; windows of some seconds
-taken in turns, and the median of each. A ratio is fnn's rate over that of the best peer in that form.
+taken in turns, and the median of each. A ratio is fnn's rate over that of the best peer in that form. Of ``sweep``,
+many small networks, fnn trains all by one call of ``fnn.sweep``; peers train them in turn, at the rate of one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.networks import NETWORKS
 from benchmarks.peers import SYSTEMS
-from benchmarks.timing import compare, first_steps, machine, ratios, with_roofline
+from benchmarks.timing import TIMEOUT, compare, end_in_order, first_steps, machine, ratios, with_roofline
 
 _HALF = ("cnn", "mlp")  # also in bfloat16
 
@@ -45,7 +46,16 @@ def main() -> None:
         metavar="PACKAGE=PATH",
         help="the interpreter of an environment that has this package, such as torch=PATH; default: this one",
     )
+    parse.add_argument(
+        "--timeout",
+        type=float,
+        default=TIMEOUT,
+        metavar="SECONDS",
+        help=f"a system that takes longer for an answer is killed, and has failed; default {TIMEOUT:g}",
+    )
     options = parse.parse_args()
+    if not options.timeout > 0:
+        parse.error(f"--timeout: expected more than 0 seconds, got {options.timeout:g}")
     if wrong := [entry for entry in options.python if "=" not in entry]:
         parse.error(f"--python: expected PACKAGE=PATH, got {wrong[0]!r}")
     if options.data_dir is not None and not list(Path(options.data_dir).glob("train-images-idx3*")):
@@ -55,6 +65,7 @@ def main() -> None:
     for what, given, known in (("--only", names, NETWORKS), ("--peers", peers, {s.name for s in SYSTEMS} | {"none"})):
         if unknown := [name for name in given if name not in known]:
             parse.error(f"{what}: unknown {unknown[0]!r}, one of {','.join(sorted(known))}")
+    end_in_order()
     systems = [system for system in SYSTEMS if system.name == "fnn" or system.name in peers]
     seconds, rounds = (0.5, 3) if options.quick else (2.0, 5)
 
@@ -74,8 +85,9 @@ def main() -> None:
                 data_dir=options.data_dir,
                 interpreters=dict(entry.split("=", 1) for entry in options.python),
                 say=say,
+                timeout=options.timeout,
             )
-            if dtype == "float32" and not options.quick:
+            if dtype == "float32" and not options.quick and NETWORKS[name].runs == 1 and "failed" not in rows[0]:
                 say(f"{name}: time to the first step")
                 rows[0] |= first_steps(name)
             document["results"] += rows
@@ -109,6 +121,12 @@ def _print(document: dict[str, Any]) -> None:
             cold, warm = row["first_step_cold_seconds"], row["first_step_warm_seconds"]
             console.print(
                 f"{row['network']}: first step {cold:.2f} s after the start of Python, compiled before {warm:.2f} s"
+            )
+    for row in document["results"]:
+        if "seconds_for_all" in row:
+            console.print(
+                f"{row['network']}: {row['runs']} runs of {row['updates_each']} updates by {row['system']} "
+                f"({row['form']}) {row['seconds_for_all']:.2f} s ({row['how']})"
             )
     for name, of in document["ratios"].items():
         told = ", ".join(f"{value:.2f} x {form.replace('_', ' ')}" for form, value in of.items() if value is not None)

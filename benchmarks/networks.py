@@ -23,6 +23,10 @@ class Network:
         rate: its learning rate.
         batch_size: examples per update.
         n_examples: of an epoch: enough for a second or so.
+        init: the law of the first weights: ``"own"``, what the system draws if it is not told, or ``"he"``, uniform
+            within sqrt(6 / inputs) and biases 0.
+        runs: how many such networks are to be trained, each from a seed of its own.
+        epochs: of each, where that matters: in one of several ``runs``.
     """
 
     name: str
@@ -32,6 +36,9 @@ class Network:
     rate: float
     batch_size: int
     n_examples: int
+    init: str = "own"
+    runs: int = 1
+    epochs: int = 1
 
     def flops(self) -> int:
         """Multiplications and additions of one training step per example, in products and convolutions.
@@ -96,6 +103,8 @@ NETWORKS = {
             128,
             1_280,
         ),
+        # 2000 updates each.
+        Network("sweep", (784,), _SMALL, "sgd", 0.5, 10, 2_000, runs=64, epochs=10),
     )
 }
 
@@ -104,11 +113,16 @@ def examples(network: Network, data_dir: str | None) -> tuple[np.ndarray, np.nda
     """Inputs float32 and labels int32: MNIST if its folder is given and the shape is its own, else random."""
     count = network.n_examples
     if data_dir is not None and int(np.prod(network.shape)) == 784:
-        images, labels = (_read(Path(data_dir), f"train-{part}*") for part in ("images-idx3", "labels-idx1"))
-        x = images[: 784 * count].reshape(count, *network.shape)
-        return x.astype(np.float32) / 255, labels[:count].astype(np.int32)
+        x, y = mnist(network, data_dir, "train")
+        return x[:count], y[:count]
     rng = np.random.default_rng(0)
     return rng.random((count, *network.shape), np.float32), rng.integers(0, 10, count).astype(np.int32)
+
+
+def mnist(network: Network, data_dir: str, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """All of ``"train"`` or ``"t10k"``, in the shape that the network takes."""
+    images, labels = (_read(Path(data_dir), f"{part}-{kind}*") for kind in ("images-idx3", "labels-idx1"))
+    return images.reshape(len(labels), *network.shape).astype(np.float32) / 255, labels.astype(np.int32)
 
 
 def _read(folder: Path, pattern: str) -> np.ndarray:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from benchmarks.networks import NETWORKS
+from benchmarks.networks import NETWORKS, Network
 from benchmarks.peers import SYSTEMS, System
 
 _FIRST_STEP = """
@@ -25,50 +27,111 @@ from benchmarks.peers.fnn_fit import build
 network = NETWORKS[{network!r}]
 x, y = (part[: network.batch_size] for part in examples(network, None))
 model = build(network)
-params, state = jax.jit(lambda key: model.init(key, x[:1]))(jax.random.key(0))
+params, state = model.init(jax.random.key(0), x[:1])
 objective = fnn.supervised(model, fnn.softmax_cross_entropy_with_integer_labels)
 optimizer = {{"adam": optax.adam, "sgd": optax.sgd}}[network.optimizer](network.rate)
 fnn.fit(objective, optimizer, params, state, (x, y), key=jax.random.key(1), n_epochs=1, batch_size=network.batch_size)
 """
 
 
-class Worker:
-    """A process that trains one network by one system, when it is asked to."""
+TIMEOUT = 300.0
+"""Seconds that a worker has for one answer."""
 
-    def __init__(self, system: System, network: str, dtype: str, data_dir: str | None, python: str) -> None:
-        order = {"module": system.module, "network": network, "form": system.form, "dtype": dtype, "data_dir": data_dir}
-        environment = {**os.environ, **system.environment}
+
+class Worker:
+    """A process that trains one network by one system, when it is asked to.
+
+    Args:
+        system: which.
+        order: what else it is told at its beginning, see :mod:`benchmarks.worker`.
+        python: the interpreter.
+        timeout: seconds for each answer. A worker that needs longer is killed, and has failed.
+        environment: variables besides those of the system.
+
+    Attributes:
+        ready: its first answer; ``"absent"`` or ``"failed"`` in it if it cannot train.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        order: Mapping[str, Any],
+        python: str = sys.executable,
+        *,
+        timeout: float = TIMEOUT,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        whole = {"module": system.module, "form": system.form, **order}
+        variables = {**os.environ, **system.environment, **(environment or {})}
         if system.name.endswith("compiled"):
-            environment["BENCHMARK_COMPILED"] = "1"
+            variables["BENCHMARK_COMPILED"] = "1"
+        self._timeout = timeout
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the worker)
         self._process = subprocess.Popen(
-            [python, "-m", "benchmarks.worker", json.dumps(order)],
+            [python, "-m", "benchmarks.worker", json.dumps(whole)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
             text=True,
-            env=environment,
+            env=variables,
+            start_new_session=True,  # so that a compiler that it has started ends with it
         )
-        self.trouble = {name: text for name, text in self._answer().items() if name in ("absent", "failed")}
+        try:
+            self.ready = self._answer()
+        except BaseException:  # such as an interrupt: nobody else has this process yet
+            self.close()
+            raise
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """Why it cannot train; empty if it can."""
+        return {name: self.ready[name] for name in ("absent", "failed") if name in self.ready}
+
+    def ask(self, command: str) -> dict[str, Any]:
+        """The answer to a line; ``{"failed": why}`` if there is none."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended; the answer says how
+            self._process.stdin.write(f"{command}\n")
+            self._process.stdin.flush()
+        return self._answer()
 
     def window(self, seconds: float) -> dict[str, Any]:
         """Trains for about so long."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{seconds}\n")
-        self._process.stdin.flush()
-        return self._answer()
+        return self.ask(str(seconds))
 
     def close(self) -> None:
         """Ends the process."""
-        self._process.kill()
+        self._kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._said):
             if stream is not None:
-                stream.close()
+                with suppress(BrokenPipeError):
+                    stream.close()
+
+    def _kill(self) -> None:
+        # The group is there as long as the process has not been waited for.
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._kill()
+
+        # Reading ends with the process, on every platform; waiting for a pipe does not work on all.
+        timer = threading.Timer(min(self._timeout, threading.TIMEOUT_MAX), give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            timer.cancel()
+        if late.is_set():
+            return {"failed": f"no answer within {self._timeout:g} s"}
         if not line:
             self._process.wait()
             self._said.seek(0)
@@ -76,6 +139,11 @@ class Worker:
             return {"failed": f"exit code {self._process.returncode}: {last}"}
         document: dict[str, Any] = json.loads(line)
         return document
+
+
+def end_in_order() -> None:
+    """Lets a program that is told to end (SIGTERM) close its workers: they are in sessions of their own."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def compare(
@@ -88,8 +156,9 @@ def compare(
     data_dir: str | None,
     interpreters: Mapping[str, str],
     say: Callable[[str], None],
+    timeout: float = TIMEOUT,
 ) -> list[dict[str, Any]]:
-    """Every system on one network: ``rounds`` windows each, taken in turns."""
+    """Every system on one network: ``rounds`` windows each, taken in turns; ``timeout`` seconds for each answer."""
     workers: dict[int, Worker] = {}
     rows: list[dict[str, Any]] = []
     try:
@@ -98,7 +167,8 @@ def compare(
             rows.append(row)
             say(f"{network} {dtype}: {system.name} ({system.form}) gets ready")
             python = interpreters.get(system.package, sys.executable)
-            worker = Worker(system, network, dtype, data_dir, python)
+            order = {"network": network, "dtype": dtype, "data_dir": data_dir}
+            worker = Worker(system, order, python, timeout=timeout)
             if worker.trouble:
                 row |= worker.trouble
                 worker.close()
@@ -112,10 +182,15 @@ def compare(
                     answer = worker.window(seconds)
                     if "failed" in answer:
                         rows[place] |= answer
+                        say(f"{network} {dtype}: {systems[place].name} failed: {answer['failed']}")
                     windows[place].append(answer)
         for place, answers in windows.items():
             if "failed" not in rows[place]:
                 rows[place] |= summarize(answers)
+                if NETWORKS[network].runs > 1:
+                    trained = sum(answer["examples"] for answer in answers)
+                    rate, at_once = rows[place]["images_per_second"], workers[place].ready["runs_at_once"]
+                    rows[place] |= of_all_runs(NETWORKS[network], rate, trained, at_once)
     finally:
         for worker in workers.values():
             worker.close()
@@ -131,6 +206,31 @@ def summarize(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "highest": max(rates),
         "windows": len(rates),
         "peak_bytes": max(answer["peak_bytes"] for answer in answers),
+    }
+
+
+def of_all_runs(network: Network, rate: float, trained: int, at_once: int) -> dict[str, Any]:
+    """Seconds for all the runs of a network, and how they came about.
+
+    Args:
+        network: with its ``runs``.
+        rate: examples per second of one run, or of those that are trained at once.
+        trained: examples in all windows.
+        at_once: how many runs.
+
+    Example:
+        >>> told = of_all_runs(NETWORKS["sweep"], 64_000.0, 60_000, 1)
+        >>> told["seconds_for_all"], told["runs_timed"], told["how"]
+        (20.0, 3.0, 'one run after another, warm: some timed, multiplied by 64')
+    """
+    of_one = network.n_examples * network.epochs
+    multiplied = f"one run after another, warm: some timed, multiplied by {network.runs}"
+    return {
+        "runs": network.runs,
+        "updates_each": of_one // network.batch_size,
+        "seconds_for_all": network.runs * of_one / rate,
+        "runs_timed": trained / of_one,
+        "how": multiplied if at_once == 1 else f"{at_once} runs by one call, tracing and compiling included",
     }
 
 

@@ -4,12 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks.networks import NETWORKS
-from benchmarks.peers import System
+from benchmarks.growth import width
+from benchmarks.networks import NETWORKS, examples
+from benchmarks.peers import SYSTEMS, System
+from benchmarks.peers.fnn_fit import prepare
 from benchmarks.timing import compare, ratios, summarize, with_roofline
 
 ROOT = Path(__file__).parent.parent
@@ -72,3 +77,100 @@ def test_a_system_that_breaks_is_no_absent_one():
     )
     assert "absent" not in told
     assert "has no attribute 'prepare'" in told["failed"]
+
+
+def test_growth_tells_the_cost_of_a_unit(tmp_path):
+    out = tmp_path / "growth.json"
+    command = [sys.executable, "-m", "benchmarks.growth", "--quick", "--rounds", "1", "--only", "steps", "--out", out]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "ns per step" in shown
+    told = json.loads(out.read_text("utf-8"))["steps"]
+    first = told["rows"][0]
+    assert [(row["epochs"], row["units"]) for row in told["rows"]] == [(1, 10), (2, 20), (4, 40), (8, 80)]
+    for row in told["rows"]:
+        assert row["ratio"] == pytest.approx(row["seconds"] / row["units"] * first["units"] / first["seconds"])
+    assert told["highest_ratio"] == max(row["ratio"] for row in told["rows"])
+
+
+def test_growth_counts_the_flops_of_a_width():
+    for size in width(6_400, 2048, 4).sizes:
+        # 784-n-n-10: the first layer needs no gradient with respect to its input.
+        n = size.size
+        assert size.units == 6_400 * size.epochs * (4 * 784 * n + 6 * n * n + 6 * n * 10)
+
+
+@pytest.mark.parametrize("says", ["", "echo '{\"ready\": true}'"])
+def test_a_system_that_hangs_is_given_up(tmp_path, says):
+    # The child of the shell holds on to the pipe, as a compiler that a system has started would.
+    hangs = tmp_path / "python"
+    hangs.write_text(f"#!/bin/sh\n{says}\nsleep 60\necho late\n")
+    hangs.chmod(0o755)
+    began = time.perf_counter()
+    (told,) = compare(
+        "small-sgd",
+        "float32",
+        [System("hangs", "stock", "flax_linen", "flax")],
+        seconds=0.1,
+        rounds=2,
+        data_dir=None,
+        interpreters={"flax": str(hangs)},
+        say=lambda line: None,
+        timeout=0.5,
+    )
+    assert time.perf_counter() - began < 10
+    assert told["failed"] == "no answer within 0.5 s"
+    assert "images_per_second" not in told
+
+
+def idx(path, array):
+    path.write_bytes(bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes())
+
+
+def test_accuracy_after_equal_epochs(tmp_path):
+    pytest.importorskip("flax")
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 1000), ("t10k", 200)):
+        labels = rng.integers(0, 10, count, np.uint8)
+        images = rng.integers(0, 100, (count, 28, 28), np.uint8)
+        images[np.arange(count), labels] += 45  # a bright line in the row of the label
+        idx(tmp_path / f"{part}-images-idx3-ubyte", images)
+        idx(tmp_path / f"{part}-labels-idx1-ubyte", labels)
+    command = [sys.executable, "-m", "benchmarks.to_accuracy", "--data-dir", str(tmp_path), "--json"]
+    command += ["--networks", "mlp", "--systems", "fnn,flax-linen", "--seeds", "2", "--epochs", "3", "--target", "0.5"]
+    document = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    own, peer = document["results"]
+    for row in (own, peer):
+        # Whole batches, all of them learned from; what a seed gives is its own.
+        assert (row["init"], row["examples"], row["epochs"], row["seeds_that_met_target"]) == ("he", 896, 3, 2)
+        assert 0.5 < row["accuracy_mean"] < 1
+        assert [training["seed"] for training in row["trainings"]] == [0, 1]
+        assert row["trainings"][0]["accuracies"] != row["trainings"][1]["accuracies"]
+        assert 0 < row["seconds_to_target"] < row["seconds_to_target_with_compilation"]
+    (gap,) = document["differences"]
+    assert gap["peer"] == "flax-linen"
+    assert gap["difference"] == pytest.approx(own["accuracy_mean"] - peer["accuracy_mean"])
+    lost = subprocess.run([*command[:4], str(tmp_path / "no")], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (lost.returncode, "--data-dir: expected a folder with train-images" in lost.stderr) == (2, True)
+
+
+def test_many_networks_are_trained_at_once():
+    network = replace(NETWORKS["sweep"], runs=3, epochs=2, n_examples=50)
+    training = prepare(network, *examples(network, None), "stock", "float32")
+    training.epoch()
+    assert training.examples == 3 * 2 * 50
+
+
+def test_a_peer_trains_many_networks_one_by_one():
+    (told,) = compare(
+        "sweep",
+        "float32",
+        [system for system in SYSTEMS if system.name == "scikit-learn"],
+        seconds=0.05,
+        rounds=1,
+        data_dir=None,
+        interpreters={},
+        say=lambda line: None,
+    )
+    assert (told["runs"], told["updates_each"]) == (64, 2000)
+    assert told["seconds_for_all"] == pytest.approx(64 * 20_000 / told["images_per_second"])
+    assert "multiplied by 64" in told["how"]

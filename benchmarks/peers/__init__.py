@@ -1,19 +1,34 @@
 """The systems that are timed, a file each.
 
 Each file has ``prepare(network, x, y, form, dtype)``, which builds and initialises the network and gives back a
-function of no arguments that trains for one epoch, in an order of its own, and returns when all is computed. It raises
-``NotExpressible`` for a network that the system has no words for.
+:class:`Training`. It raises ``NotExpressible`` for a network that the system has no words for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class NotExpressible(Exception):
     """The system cannot train this network in this form."""
+
+
+class Training(NamedTuple):
+    """What a system does when it is asked to.
+
+    Attributes:
+        epoch: trains for one epoch, in an order of its own, and returns when all is computed.
+        restart: forgets what was trained, and initialises again from a seed; compiles nothing that is compiled already.
+        accuracy: the share of examples ``(x, y)`` of which the largest output is at the label.
+        examples: how many are trained with in a call of ``epoch``, if not ``n_examples`` of the network.
+    """
+
+    epoch: Callable[[], None]
+    restart: Callable[[int], None] | None = None
+    accuracy: Callable[[Any, Any], float] | None = None
+    examples: int | None = None
 
 
 class System(NamedTuple):

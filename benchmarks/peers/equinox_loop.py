@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -11,7 +10,7 @@ import numpy as np
 import optax
 
 from benchmarks.networks import Network
-from benchmarks.peers import NotExpressible
+from benchmarks.peers import NotExpressible, Training
 from benchmarks.peers.loops import epochs, optimizer
 
 
@@ -40,10 +39,10 @@ def build(network: Network) -> Any:
     return eqx.nn.Sequential(layers)
 
 
-def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: str) -> Callable[[], None]:
-    """One epoch per call."""
-    if dtype != "float32":
-        raise NotExpressible(dtype)
+def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: str) -> Training:
+    """One epoch per call; with the initialisation of its own."""
+    if dtype != "float32" or network.init != "own":
+        raise NotExpressible(f"{dtype}, initialisation: {network.init}")
     transform, model = optimizer(network), build(network)
     held = [model, transform.init(eqx.filter(model, eqx.is_inexact_array))]
     if x.ndim == 4:
@@ -62,4 +61,4 @@ def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: st
         held[0], held[1], loss = train_step(*held, images, labels)
         return loss, jax.tree.leaves(eqx.filter(held[0], eqx.is_inexact_array))
 
-    return epochs(network, x, y, step)
+    return Training(epochs(network, x, y, step))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,7 +10,7 @@ import optax
 from flax import nnx
 
 from benchmarks.networks import Network
-from benchmarks.peers import NotExpressible
+from benchmarks.peers import NotExpressible, Training
 from benchmarks.peers.loops import epochs, optimizer
 
 
@@ -48,10 +47,10 @@ class _Net(nnx.Module):
         return x
 
 
-def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: str) -> Callable[[], None]:
-    """One epoch per call."""
-    if dtype != "float32":
-        raise NotExpressible(dtype)
+def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: str) -> Training:
+    """One epoch per call; with the initialisation of its own."""
+    if dtype != "float32" or network.init != "own":
+        raise NotExpressible(f"{dtype}, initialisation: {network.init}")
     model = _Net(network, nnx.Rngs(0))
     state = nnx.Optimizer(model, optimizer(network), wrt=nnx.Param)
 
@@ -67,4 +66,4 @@ def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: st
     def step(images: Any, labels: Any) -> Any:
         return train_step(model, state, images, labels), jax.tree.leaves(nnx.state(model))
 
-    return epochs(network, x, y, step)
+    return Training(epochs(network, x, y, step))

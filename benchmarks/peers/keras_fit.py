@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import keras
 import numpy as np
 from keras import layers
 
 from benchmarks.networks import Network
-from benchmarks.peers import NotExpressible
+from benchmarks.peers import NotExpressible, Training
 
 
-def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: str) -> Callable[[], None]:
-    """One epoch per call."""
-    if dtype != "float32":
-        raise NotExpressible(dtype)
+def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: str) -> Training:
+    """One epoch per call; with the initialisation of its own."""
+    if dtype != "float32" or network.init != "own":
+        raise NotExpressible(f"{dtype}, initialisation: {network.init}")
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input(network.shape)])
     for kind, *arguments in network.layers:
@@ -34,4 +32,4 @@ def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: st
     optimizer = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[network.optimizer](network.rate)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer=optimizer, loss=loss)
-    return lambda: (model.fit(x, y, batch_size=network.batch_size, epochs=1, verbose=0), None)[1]
+    return Training(lambda: (model.fit(x, y, batch_size=network.batch_size, epochs=1, verbose=0), None)[1])

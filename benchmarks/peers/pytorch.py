@@ -9,7 +9,6 @@ Compiled is ``torch.compile`` of the model.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 
 from benchmarks.networks import Network
+from benchmarks.peers import Training
 
 
 class _Block(nn.Module):
@@ -63,9 +63,8 @@ def build(network: Network) -> nn.Module:
     return nn.Sequential(*layers)
 
 
-def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: str) -> Callable[[], None]:
-    """One epoch per call."""
-    torch.manual_seed(0)
+def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: str) -> Training:
+    """One epoch per call. Its own law: weights and biases uniform within 1 / sqrt(inputs)."""
     torch.set_num_threads(os.cpu_count() or 1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     inputs, labels = torch.from_numpy(x).to(device), torch.from_numpy(y.astype(np.int64)).to(device)
@@ -75,11 +74,24 @@ def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: st
         if form == "tuned":
             inputs, model = inputs.to(memory_format=torch.channels_last), model.to(memory_format=torch.channels_last)
     make = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[network.optimizer]
-    optimizer = make(model.parameters(), lr=network.rate, **({"fused": True} if form == "tuned" else {}))
+    held: list[Any] = []
+
+    def restart(seed: int) -> None:
+        torch.manual_seed(seed)
+        for module in model.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+            if network.init == "he" and isinstance(module, nn.Linear | nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        held[:] = [make(model.parameters(), lr=network.rate, **({"fused": True} if form == "tuned" else {}))]
+
     forward = torch.compile(model) if os.environ.get("BENCHMARK_COMPILED") else model
     half = torch.autocast(device, torch.bfloat16, enabled=dtype != "float32")
 
     def step(images: Any, targets: Any) -> None:
+        (optimizer,) = held
         optimizer.zero_grad()
         with half:
             loss = nn.functional.cross_entropy(forward(images), targets)
@@ -99,4 +111,16 @@ def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: st
         if device == "cuda":
             torch.cuda.synchronize()
 
-    return epoch
+    def accuracy(images: np.ndarray, targets: np.ndarray) -> float:
+        model.eval()
+        hits = 0
+        with torch.no_grad():
+            for begin in range(0, len(images), 500):
+                part = torch.from_numpy(images[begin : begin + 500]).to(device)
+                outputs = model(part.permute(0, 3, 1, 2) if part.ndim == 4 else part)
+                hits += int((outputs.argmax(1).cpu().numpy() == targets[begin : begin + 500]).sum())
+        model.train()
+        return hits / len(images)
+
+    restart(0)
+    return Training(epoch, restart, accuracy)

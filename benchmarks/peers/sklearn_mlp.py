@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
 from benchmarks.networks import Network
-from benchmarks.peers import NotExpressible
+from benchmarks.peers import NotExpressible, Training
 
 
-def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: str) -> Callable[[], None]:
-    """One epoch per call."""
+def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: str) -> Training:
+    """One epoch per call; with the initialisation of its own."""
     kinds = [layer[0] for layer in network.layers]
-    if dtype != "float32" or not {*kinds} <= {"dense", "relu", "sigmoid"}:
+    if dtype != "float32" or network.init != "own" or not {*kinds} <= {"dense", "relu", "sigmoid"}:
         raise NotExpressible(network.name)
     model = MLPClassifier(
         tuple(layer[1] for layer in network.layers if layer[0] == "dense")[:-1],
@@ -26,4 +24,4 @@ def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: st
         momentum=0.0,
         random_state=0,
     )
-    return lambda: (model.partial_fit(x, y, classes=np.arange(10)), None)[1]
+    return Training(lambda: (model.partial_fit(x, y, classes=np.arange(10)), None)[1])
