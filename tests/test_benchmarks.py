@@ -174,3 +174,21 @@ def test_a_peer_trains_many_networks_one_by_one():
     assert (told["runs"], told["updates_each"]) == (64, 2000)
     assert told["seconds_for_all"] == pytest.approx(64 * 20_000 / told["images_per_second"])
     assert "multiplied by 64" in told["how"]
+
+
+@pytest.mark.parametrize("name", ["entropy-100", "conv"])
+def test_a_line_of_the_book_is_trained_from_each_seed(name):
+    from benchmarks.published import ROWS, repeat
+
+    rng = np.random.default_rng(0)
+    labels = np.arange(1_000) % 10
+    # A class is a bright row; all the rest is noise.
+    images = rng.random((1_000, 28, 28, 1), np.float32) * np.float32(0.3)
+    images[np.arange(1_000), 2 * labels + 4] += np.float32(0.7)
+    train = images[:500], np.eye(10, dtype=np.float32)[labels[:500]]
+    found = repeat(ROWS[name], train, (images, labels), (images, labels), 2, 2)
+    assert (found["chapter"], found["seeds"], found["epochs"]) == (ROWS[name].chapter, 2, 2)
+    for chosen in ("best", "last"):
+        assert 10 <= found[chosen]["lowest"] <= found[chosen]["mean"] <= found[chosen]["highest"] <= 100
+    assert found["best"]["mean"] > 50
+    assert found["best"]["mean"] >= found["last"]["mean"]
