@@ -107,13 +107,13 @@ def repeat(row: Row, train: Any, validation: Any, test: Any, seeds: int, epochs:
     objective = fnn.supervised(model, row.loss)
     optimizer = optax.chain(optax.add_decayed_weights(row.decay, mask=fnn.path_mask("*/w")), optax.sgd(row.eta))
 
-    def accuracy(params: Any, state: Any, images: Any, labels: Any) -> Any:
+    def count_right(params: Any, state: Any, images: Any, labels: Any) -> Any:
         def right(part: Any) -> Any:
             return (model.apply(params, state, part[0])[0].argmax(-1) == part[1]).sum()
 
         # In parts: the maps of all the images at once would not fit.
         parts = images.reshape(-1, 1_000, *images.shape[1:]), labels.reshape(-1, 1_000)
-        return 100 * jnp.sum(jax.lax.map(right, parts)) / jnp.float32(len(images))
+        return jnp.sum(jax.lax.map(right, parts))
 
     def run(key: Any) -> Any:
         init_key, fit_key = jax.random.split(key)
@@ -123,15 +123,16 @@ def repeat(row: Row, train: Any, validation: Any, test: Any, seeds: int, epochs:
             # Plain gradient descent carries nothing but the parameters from epoch to epoch.
             key = jax.random.fold_in(fit_key, number)
             trained = fnn.fit_scan(objective, optimizer, params, state, train, key=key, n_epochs=1, batch_size=10)
-            tested = accuracy(trained.params, state, *test)
-            judged = accuracy(trained.params, state, *validation) if row.validated else tested
+            tested = count_right(trained.params, state, *test)
+            judged = count_right(trained.params, state, *validation) if row.validated else tested
             return trained.params, (judged, tested)
 
         _, (judged, tested) = jax.lax.scan(epoch, params, jnp.arange(epochs))
         return {"best": tested[jnp.argmax(judged)], "last": tested[-1]}
 
     began = time.perf_counter()
-    results = fnn.sweep(run, seeds=seeds).results
+    counts = fnn.sweep(run, seeds=seeds).results
+    results = {name: 100 * right / len(test[0]) for name, right in counts.items()}
     seconds = time.perf_counter() - began
     summary = {
         name: {
