@@ -22,7 +22,8 @@ from fnn.errors import InputError, expect
 from fnn.types import is_key
 
 _AXIS = "runs"
-_LARGE = 2**17  # of one product; calling for it costs as long as some 2**16 of them take
+_LARGE = 2**17  # operations of one product; calling for it costs as long as some 2**16 of them take
+_DIVIDED = 2**18  # bytes of an array, from which on XLA divides the work on it among threads
 _SPEC: Any = jax.ShapeDtypeStruct  # has no annotations of its own
 _ALONG: Any = PartitionSpec
 _TRACED = (
@@ -123,7 +124,8 @@ def sweep(
     """Calls ``run`` for every combination of hyperparameters and every seed, all as one compiled program.
 
     On an accelerator, and for the smallest networks, runs are computed side by side in each operation. On a CPU, runs
-    with matrix products of some size are computed one after the other, on all cores at once: that is quicker there.
+    with matrix products of some size are computed one after the other, several at once on several cores: that is
+    quicker there.
 
     Each run gives the numbers of ``jax.jit(run)(jax.random.key(seed), **values)`` up to the rounding of float32: the
     order in which a product is added up depends on how many are computed together. In the tests, which train a network
@@ -199,11 +201,10 @@ def sweep(
 
     together = _together(one, sharding)
     size = _even(n_runs, chunk_size or n_runs, len(places))
-    if len(places) == 1 and places[0].platform == "cpu" and _largest(traced(together, size).jaxpr) >= size * _LARGE:
-        # One after the other in each of the machine's cores.
-        mapped, n_workers = _in_turn(one), min(_n_cores(), n_runs)
-    else:
-        mapped, n_workers = together, 1
+    mapped, n_workers = together, 1
+    if len(places) == 1 and places[0].platform == "cpu" and _most_flops(traced(together, size)) >= size * _LARGE:
+        mapped = _in_turn(one)
+        n_workers = _n_workers(n_runs, any(map(_is_divided, _products(traced(mapped, 1).jaxpr))))
     limit = (_free(places) if max_bytes is None else max_bytes) // n_workers
     wanted = -(-n_runs // n_workers) if chunk_size is None else chunk_size
     size, execute = _fitting(
@@ -238,23 +239,45 @@ def _in_turn(one: Callable[..., Any]) -> Callable[..., Any]:
     return mapped
 
 
-def _largest(jaxpr: Any) -> int:
-    """The floating-point operations of the largest matrix product or convolution in a program."""
-    largest = 0
+def _products(jaxpr: Any) -> Iterator[Any]:
+    """The matrix products and convolutions of a program, those in its loops and calls too."""
     for eqn in jaxpr.eqns:
-        if eqn.primitive.name == "dot_general":
-            ((contracted, _), _) = eqn.params["dimension_numbers"]
-            n_summed = math.prod(eqn.invars[0].aval.shape[axis] for axis in contracted)
-            largest = max(largest, 2 * n_summed * eqn.outvars[0].aval.size)
-        elif eqn.primitive.name == "conv_general_dilated":
-            window, n_out = eqn.invars[1].aval, eqn.params["dimension_numbers"].rhs_spec[0]
-            largest = max(largest, 2 * window.size // max(1, window.shape[n_out]) * eqn.outvars[0].aval.size)
+        if eqn.primitive.name in ("dot_general", "conv_general_dilated"):
+            yield eqn
         for value in eqn.params.values():
             for part in value if isinstance(value, tuple) else (value,):
                 body = getattr(part, "jaxpr", part)  # closed over constants or not
                 if isinstance(body, Jaxpr):
-                    largest = max(largest, _largest(body))
-    return largest
+                    yield from _products(body)
+
+
+def _most_flops(program: Any) -> int:
+    """The floating-point operations of the largest of its products."""
+    return max(map(_flops, _products(program.jaxpr)), default=0)
+
+
+def _flops(eqn: Any) -> int:
+    left, right = (atom.aval for atom in eqn.invars)
+    if eqn.primitive.name == "dot_general":
+        ((contracted, _), _) = eqn.params["dimension_numbers"]
+        return 2 * math.prod(left.shape[axis] for axis in contracted) * int(eqn.outvars[0].aval.size)
+    n_out = right.shape[eqn.params["dimension_numbers"].rhs_spec[0]]
+    return 2 * right.size // max(1, n_out) * int(eqn.outvars[0].aval.size)
+
+
+def _is_divided(eqn: Any) -> bool:
+    """Whether XLA divides it among its threads, as far as measured, or the sums and updates that go with it."""
+    avals = [atom.aval for atom in (*eqn.invars, *eqn.outvars)]
+    return eqn.primitive.name == "conv_general_dilated" or max(a.size * a.dtype.itemsize for a in avals) >= _DIVIDED
+
+
+def _n_workers(n_runs: int, is_divided: bool) -> int:
+    """How many runs are computed at once in this process's cores.
+
+    XLA has a thread per core; a running program holds one of them, and asks the others to help with what it divides. A
+    request that no thread comes to take up stays in memory until the program ends: some 10 kB a step. So one is left.
+    """
+    return min(max(1, _n_cores() - 1) if is_divided else _n_cores(), n_runs)
 
 
 def _n_cores() -> int:

@@ -2,6 +2,9 @@
 
 Outside of loops the compiler brings a convolution into this layout itself; within the body of a loop it does not, and
 runs what differentiation makes of a convolution by a naive algorithm, some 16 times slower (jax issue 12868).
+
+What is transposed is kept apart from what it comes from: the compiler would otherwise compute it once more in the order
+of the transposition, pooling and activation included, number by number.
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from jax import lax
+
+_barrier: Any = lax.optimization_barrier  # JAX leaves it without types
 
 
 def channels_last(
@@ -45,6 +50,7 @@ def channels_last(
     weights = (n_axes + 1, n_axes, *range(n_axes))
     if (x_axes, w_axes, y_axes) == (data, weights, data) and all(low >= 0 <= high for low, high in padding):
         return None
+    x, w = _barrier((x, w))
     x = lax.transpose(x, (x_axes[0], *x_axes[2:], x_axes[1]))
     w = lax.transpose(w, (*w_axes[2:], w_axes[1], w_axes[0]))
     if any(low < 0 or high < 0 for low, high in padding):

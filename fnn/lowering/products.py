@@ -2,7 +2,8 @@
 
 A weight gradient is x^T g: both factors have their examples, over which is summed, along their first axis. XLA's CPU
 compiler would fold a transposition into the product, which its matrix multiplication then carries out on strided
-memory. A barrier keeps the transposition apart: it costs one pass over a factor, and the product that is left is plain.
+memory. Barriers keep the transposition apart, from the product and from what it is the transposition of, which would
+else be computed once more in its order: it costs one pass over a factor, and the product that is left is plain.
 
 A factor of few columns, such as the gradient of ten logits, is the one to transpose, whichever side it is on: a product
 with few columns is several times slower than one with few rows.
@@ -85,5 +86,5 @@ def _transposed_product(a: Any, b: Any, flipped: bool, params: dict[str, Any]) -
 
 def _product(a: Any, b: Any, params: dict[str, Any]) -> Any:
     return jax.lax.dot_general_p.bind(  # the parameters are those of the primitive
-        _barrier(a.T), b, dimension_numbers=(((1,), (0,)), ((), ())), **params
+        _barrier(_barrier(a).T), b, dimension_numbers=(((1,), (0,)), ((), ())), **params
     )

@@ -18,6 +18,7 @@ from flax import linen
 from fnn import (
     InputError,
     Swept,
+    conv,
     dense,
     dropout,
     fit_scan,
@@ -254,6 +255,23 @@ def test_runs_with_large_products_are_computed_in_turn_on_all_cores(monkeypatch)
         ).chunk_size
         == 2
     )
+
+
+@pytest.mark.parametrize(("width", "at_once"), [(100, 2), (256, 1)])
+def test_a_thread_is_left_to_programs_that_ask_for_help(monkeypatch, width, at_once):
+    # Without it what they ask for stays in memory until they end: 100,000 steps of training held gigabytes.
+    monkeypatch.setattr("fnn.sweeping._n_cores", lambda: 2)
+    w = np.ones((width, width), np.float32)
+    swept = sweep(lambda key: jnp.sum(jax.random.normal(key, (8, width)) @ w), seeds=4)
+    assert swept.chunk_size == 4 // at_once
+
+
+def test_a_convolution_asks_for_help(monkeypatch):
+    monkeypatch.setattr("fnn.sweeping._n_cores", lambda: 3)
+    layer = conv(8, (3, 3))
+    params, state = layer.init(jax.random.key(0), jnp.zeros((4, 28, 28, 1)))
+    swept = sweep(lambda key: layer.apply(params, state, jax.random.normal(key, (4, 28, 28, 1)))[0].sum(), seeds=6)
+    assert swept.chunk_size == 3
 
 
 def test_settings_stay_as_they_were_given():
