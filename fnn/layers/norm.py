@@ -149,20 +149,17 @@ def batch_norm(*, momentum: float = 0.9, affine: bool = True, epsilon: float = 1
         mean, var = state["mean"], state["var"]
         _check_channels("batch_norm", x, mean, 'state["mean"]')
         if not train:
-            # The statistics follow the dtype of x, not the other way round: float64 inputs stay float64.
-            dtype = at_least_float32(x.dtype)
-            y = _scaled(x.astype(dtype), mean.astype(dtype), var.astype(dtype), epsilon)
-            return _affine("batch_norm", params, y.astype(x.dtype), affine), state
+            return _by_channel(params, x, mean, var, epsilon, affine), state
         count = x.size // x.shape[-1]
         expect(count >= 2, "batch_norm", "at least 2 numbers per channel in training", f"{count}, x.shape == {x.shape}")
-        batch_mean, batch_var = _moments(x, tuple(range(x.ndim - 1)))
-        y = _scaled(x.astype(batch_mean.dtype), batch_mean, batch_var, epsilon).astype(x.dtype)
+        batch_mean, batch_var = (m.reshape(mean.shape) for m in _moments(x, tuple(range(x.ndim - 1))))
+        y = _by_channel(params, x, batch_mean, batch_var, epsilon, affine)
         unbiased = batch_var * (count / (count - 1))
 
         def blend(kept: Array, new: Array) -> Array:
-            return momentum * kept + (1 - momentum) * new.reshape(kept.shape).astype(kept.dtype)
+            return momentum * kept + (1 - momentum) * new.astype(kept.dtype)
 
-        return _affine("batch_norm", params, y, affine), {"mean": blend(mean, batch_mean), "var": blend(var, unbiased)}
+        return y, {"mean": blend(mean, batch_mean), "var": blend(var, unbiased)}
 
     return Model(init, apply, "batch_norm")
 
@@ -187,6 +184,20 @@ def _standardize(x: Array, axes: Sequence[int], epsilon: float) -> Array:
 
 def _scaled(x: Array, mean: Array, var: Array, epsilon: float) -> Array:
     return (x - jnp.broadcast_to(mean, x.shape)) * jnp.broadcast_to(jax.lax.rsqrt(var + epsilon), x.shape)
+
+
+def _by_channel(params: Params, x: Array, mean: Array, var: Array, epsilon: float, affine: bool) -> Array:
+    """Normalised, scaled and shifted at once: each factor of its own would be one more pass over the batch."""
+    # The statistics follow the dtype of x, not the other way round: float64 inputs stay float64.
+    dtype = at_least_float32(x.dtype)
+    factor = jax.lax.rsqrt(var.astype(dtype) + epsilon)
+    deviation = x.astype(dtype) - spread(mean.astype(dtype), x.shape)
+    if not affine:
+        return (deviation * spread(factor, x.shape)).astype(x.dtype)
+    scale, shift = (parameter("batch_norm", params, name) for name in ("scale", "shift"))
+    _check_channels("batch_norm", x, scale, 'params["scale"]')
+    y = deviation * spread(factor * scale.astype(dtype), x.shape) + spread(shift.astype(dtype), x.shape)
+    return y.astype(jnp.result_type(x, scale, shift))
 
 
 def _affine(where: str, params: Params, x: Array, affine: bool) -> Array:

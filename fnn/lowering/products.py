@@ -17,7 +17,7 @@ from typing import Any
 import jax
 from jax import lax
 
-# Columns up to which a factor counts as narrow, and bytes of the wide factor up to which transposing it pays: both
+# Columns up to which a factor counts as narrow, and bytes of a factor up to which transposing it pays: both
 # measured in a loop on two cores (Zen 4, 1 MiB of L2 each).
 _NARROW = 64
 _CHEAP_BYTES = 2 * 2**20
@@ -79,12 +79,17 @@ def _transposed_product(a: Any, b: Any, flipped: bool, params: dict[str, Any]) -
         return _barrier(_product(b, a, params)).T
     # Which of the two is transposed decides in which order the result comes: in the one in which it is used.
     first = b if flipped else a
-    if first.size * first.dtype.itemsize > _CHEAP_BYTES:
+    if not _is_cheap(first):
         return None
     return _product(b, a, params).T if flipped else _product(a, b, params)
 
 
+def _is_cheap(x: Any) -> bool:
+    return bool(x.size * x.dtype.itemsize <= _CHEAP_BYTES)
+
+
 def _product(a: Any, b: Any, params: dict[str, Any]) -> Any:
+    left, axis = (_barrier(_barrier(a).T), 1) if _is_cheap(a) else (a, 0)
     return jax.lax.dot_general_p.bind(  # the parameters are those of the primitive
-        _barrier(_barrier(a).T), b, dimension_numbers=(((1,), (0,)), ((), ())), **params
+        left, b, dimension_numbers=(((axis,), (0,)), ((), ())), **params
     )

@@ -1,3 +1,5 @@
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,6 +42,31 @@ def test_blocks_equal_the_sliding_window(taps, padding):
 def test_gradient_at_a_tie_is_shared_among_the_largest():
     slope = jax.grad(lambda x: pooled(max_pool(), x).sum())(jnp.ones((1, 2, 2, 1)))
     np.testing.assert_array_equal(slope, np.full((1, 2, 2, 1), 0.25))
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize(("shape", "taps"), [((2, 7, 9, 3), (2, 3)), ((2, 8, 2), (4,)), ((1, 4, 4, 4, 2), (2, 1, 2))])
+def test_slope_of_the_mean_is_that_of_the_sliding_window(shape, taps, dtype):
+    window = (1, *taps, 1)
+
+    def slid(x):
+        return jax.lax.reduce_window(x, jnp.zeros((), x.dtype), jax.lax.add, window, window, "VALID") / math.prod(taps)
+
+    def layer(x):
+        return average_pool(taps).apply({}, {}, x)[0]
+
+    x, t = (jax.random.normal(jax.random.key(n), shape).astype(dtype) for n in range(2))
+    tolerance = {"rtol": 1e-2, "atol": 1e-2} if dtype == jnp.bfloat16 else {"rtol": 1e-5, "atol": 1e-6}
+    y, along = jax.jvp(layer, (x,), (t,))
+    assert along.dtype == y.dtype == dtype
+    np.testing.assert_allclose(along.astype(jnp.float32), slid(t.astype(jnp.float32)), **tolerance)
+    (given,) = jax.vjp(layer, x)[1](y)
+    (wanted,) = jax.vjp(slid, x.astype(jnp.float32))[1](y.astype(jnp.float32))
+    np.testing.assert_allclose(given.astype(jnp.float32), wanted, **tolerance)
+    members = jax.vmap(jax.grad(lambda x: jnp.sum(layer(x) ** 2)))(jnp.stack([x, t]))
+    np.testing.assert_allclose(
+        members[1].astype(jnp.float32), jax.grad(lambda x: jnp.sum(layer(x) ** 2))(t).astype(jnp.float32), **tolerance
+    )
 
 
 @pytest.mark.parametrize("make", [max_pool, average_pool])

@@ -30,6 +30,16 @@ def test_transposed_products(form, n_in, n_out):
     assert "(([0], [0])" not in operations
 
 
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_large_factor_is_not_transposed_but_the_narrow_one_stays_left(flipped):
+    a, b = jnp.ones((70_000, 9)), jnp.ones((70_000, 32))
+    form = (lambda a, b: product(b, a)) if flipped else product
+    operations = str(jax.make_jaxpr(canonical(form))(a, b))
+    assert "f32[9,32] = dot_general[dimension_numbers=(([0], [0])" in operations
+    assert "transpose[permutation=(1, 0)] a" not in operations
+    np.testing.assert_array_equal(canonical(form)(a, b), form(a, b))
+
+
 def test_result_that_is_used_both_ways():
     def both(a, b):
         y = product(a, b)
