@@ -59,7 +59,25 @@ _ALWAYS = {"activation": "relu", "schedule": "cosine", "batch_norm": False}
 _OF_MODEL = ("hidden", "channels", "activation", "batch_norm", "drop_rate")
 _TAKES = {"mlp": ("hidden", "activation", "batch_norm", "drop_rate"), "cnn": _OF_MODEL, "linear": ()}
 _PLATEAU = ("plateau_patience", "plateau_factor")
+_OF_SCHEDULE = (*_PLATEAU, "warmup")
+_SCHEDULE_TAKES = {"plateau": _PLATEAU, "one-cycle": ()}  # the others: a warm-up
 _DECOUPLED = ("adamw", "lion")
+
+
+def replaced(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an earlier training, or of a run file, with others in their place.
+
+    What was set for a schedule that is replaced falls away where the new one has no such setting.
+
+    Example:
+        >>> replaced({"schedule": "plateau", "plateau_patience": 2, "epochs": 3}, {"schedule": "cosine"})
+        {'schedule': 'cosine', 'epochs': 3}
+    """
+    whole, old, new = {**before, **given}, before.get("schedule"), given.get("schedule")
+    if "schedule" not in given or old in (None, new):
+        return whole
+    takes = _SCHEDULE_TAKES.get(new or "", ("warmup",))
+    return {k: v for k, v in whole.items() if k in given or k in takes or k not in _OF_SCHEDULE}
 
 
 def resolve(given: Mapping[str, Any], data: Dataset) -> dict[str, Any]:

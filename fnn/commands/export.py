@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -24,17 +25,17 @@ def export(options: Namespace) -> None:
     """Writes the network of a run: by the file's suffix the program as StableHLO, or the parameters as safetensors.
 
     The program takes inputs as their source has them, such as pixels from 0 to 255, and gives one score per class, or
-    numbers in the units of the source.
+    numbers in the units of the source. The folder of the file is made, and told of if it is new.
 
     Raises:
         InputError: the run is missing or damaged, the suffix is another, or the file cannot be written.
     """
+    if options.file is not None:
+        _check_file(options.file)  # before the work, not after it
     trained = load_trained(options)
-    path = Path(options.file or f"{trained.run.absolute().name}{_STABLEHLO}")
-    if path.suffix not in (_STABLEHLO, _SAFETENSORS):
-        raise InputError(f"{path}: expected a file named .stablehlo or .safetensors, got {path.suffix or 'no suffix'}")
-    if path.is_dir():
-        raise InputError(f"{path}: expected a file, got a folder")
+    file = f"{trained.run.absolute().name}{_STABLEHLO}" if options.file is None else options.file
+    path = _check_file(file)
+    folder = "" if path.parent.exists() else f" in the new folder {path.parent}"
     if path.suffix == _SAFETENSORS:
         save_weights(path, {"params": trained.params, "state": trained.state})
     else:
@@ -46,7 +47,18 @@ def export(options: Namespace) -> None:
         return
     shape = " x ".join(str(size) for size in ("n", *trained.shape))
     takes = f"; it takes float32 {shape}, as their source has them" if path.suffix == _STABLEHLO else ""
-    print(f"{trained.run} as {path} ({n_bytes:,} bytes){takes}")
+    print(f"{trained.run} as {path} ({n_bytes:,} bytes){folder}{takes}")
+
+
+def _check_file(name: str) -> Path:
+    if not name:
+        raise InputError("--file: expected the name of a file, got ''")
+    path = Path(name)
+    if path.is_dir() or name.endswith(("/", os.sep)):
+        raise InputError(f"{name}: expected a file, got a folder")
+    if path.suffix not in (_STABLEHLO, _SAFETENSORS):
+        raise InputError(f"{path}: expected a file named .stablehlo or .safetensors, got {path.suffix or 'no suffix'}")
+    return path
 
 
 def _from_source(trained: Trained) -> Model:

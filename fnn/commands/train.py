@@ -13,17 +13,20 @@ from fnn import checkpoint
 from fnn.arguments import given as given_settings
 from fnn.commands.job import Job, circumstances, differences, make_job
 from fnn.commands.logging import open_logs
-from fnn.commands.trial import trial
+from fnn.commands.trial import check_trial, trial, where_diverged
 from fnn.errors import CheckpointError, DivergedError, InputError
 from fnn.loading import digest
 from fnn.options import OPTIONS
 from fnn.progress import Progress, print_json, print_summary
+from fnn.recipes import replaced
 from fnn.runfile import read_run_file, write_run_file
 from fnn.runs import Run, check_replaceable, new_run
 from fnn.saving import Checkpoints, load_state
 from fnn.summary import Row, count_parameters, summarize
 from fnn.train import Epoch, epochs, fit, start
 from fnn.types import Params, State, spec
+
+_NOT_OF_THE_NUMBERS = ("json", "plot", "log_to")  # what may change when a training is gone on with
 
 
 def train(options: Namespace) -> None:
@@ -44,7 +47,9 @@ def train(options: Namespace) -> None:
     origin = Run(options.from_run) if options.from_run is not None else None
     file = origin.settings_file if origin else options.run_file
     then = origin.record() if origin else {}
-    given = (read_run_file(file) if file is not None else {}) | given
+    given = replaced(read_run_file(file) if file is not None else {}, given)
+    if options.trial is not None:
+        check_trial(options.trial, given)
     if given.get("out") is not None and options.trial is None:
         check_replaceable(given["out"])  # before the work, not after it
     if given.get("plot"):
@@ -93,7 +98,7 @@ def _check_plots() -> None:
 
 def _resume(run: Run, given: dict[str, Any], step: int | None, begin: float) -> None:
     for option in OPTIONS:
-        if option.name in given and option.name not in ("json", "plot"):
+        if option.name in given and option.name not in _NOT_OF_THE_NUMBERS:
             raise InputError(f"--resume goes on with the settings of {run.path}; {option.flag} cannot change them")
     record = run.record()
     as_json = given.get("json", False)
@@ -101,14 +106,20 @@ def _resume(run: Run, given: dict[str, Any], step: int | None, begin: float) -> 
         print(f"fnn train: {run.path} has ended; there is nothing to go on with", file=sys.stderr)
         _report(run, record, as_json)
         return
-    job = make_job(read_run_file(run.settings_file) | given)
+    failed = record.get("logs_failed", {})
+    if "log_to" in given:
+        log_to = given["log_to"] or []
+    else:
+        log_to = [name for name in record.get("log_to", record.get("logs", {})) if name not in failed]
+    job = make_job(read_run_file(run.settings_file) | given | {"log_to": log_to})
     now = circumstances(job)
     if record.get("data_sha256") != now["data_sha256"]:
         raise InputError(f"{run.path}: the data are not those it was trained on so far")
     if changes := differences(record, now):
         print(f"fnn train: {'; '.join(changes)}: not the bits of an uninterrupted training", file=sys.stderr)
     try:
-        again = _record(job, now) | {"logs": record.get("logs", {})}
+        failed = {name: reason for name, reason in failed.items() if name not in log_to}
+        again = _record(job, now) | {"logs": record.get("logs", {}), "logs_failed": failed}
         record = _carry_out(job, run, again, begin, True if step is None else step)
     except CheckpointError as error:
         raise CheckpointError(str(error).replace("resume=", "--step ")) from None
@@ -142,12 +153,13 @@ def _carry_out(job: Job, run: Run, record: dict[str, Any], begin: float, resume:
             open_logs(run, settings, record["logs"]) as logs,
             Progress(settings["epochs"], job.n_batches) as progress,
         ):
-            record["logs"] = {name: log.run_id for name, log in logs.items() if name != "metrics"}
+            record["logs"] |= logs.ids
+            logs.failed |= record["logs_failed"]
+            record["logs_failed"] = logs.failed  # grows where one fails
             run.write_record(record)
             for last in epochs(*arguments, **keywords, on_step=progress.step):
                 line = {"epoch": last.number, "step": int(last.train_state.step), **last.metrics}
-                for log in logs.values():
-                    log.write(line)
+                logs.write(line)
                 lines.append(line)
                 progress.epoch(last.number, last.metrics)
         if last is not None:
@@ -175,7 +187,7 @@ def _carry_out(job: Job, run: Run, record: dict[str, Any], begin: float, resume:
         record |= {"status": "diverged", "error": str(error)}
         run.write_record(record)
         if settings["json"]:
-            where = {"step": error.step, "epoch": error.epoch, "batch": error.batch, "layer": error.layer}
+            where = where_diverged(error)
             print_json({"command": "train", **record, **where, "epochs": run.epochs(), "out": str(run.path)})
         raise
     _keep(run, params, state, about | {"test": test})
@@ -201,7 +213,9 @@ def _record(job: Job, now: dict[str, Any]) -> dict[str, Any]:
     return {
         "status": "training",
         "seed": job.settings["seed"],
-        "logs": {},
+        "log_to": job.settings["log_to"] or [],  # the services that were asked for
+        "logs": {},  # by name, what each knows the run by
+        "logs_failed": {},  # by name, why it is told nothing more
         **now,
         **job.description,
         "training": training,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,33 @@ import numpy as np
 
 from fnn import recipes
 from fnn.commands.job import Job
+from fnn.errors import DivergedError, InputError
 from fnn.evaluation import evaluate
 from fnn.progress import print_json, print_table
 from fnn.trials import LearningRates, fast_dev_run, find_learning_rate, overfit_one_batch
 
 _ROWS = 12  # of the table of learning rates
 _STEPS = 200  # in which a batch has to be learned by heart
+
+
+def check_trial(kind: str, given: Mapping[str, Any]) -> None:
+    """Refuses what a trial would not do.
+
+    Raises:
+        InputError: a service is to be told, or a picture asked for that there is none of.
+
+    Example:
+        >>> check_trial("learning-rate", {"plot": True})
+    """
+    if given.get("log_to"):
+        raise InputError(f"--trial {kind} tells no service anything, got --log-to {','.join(given['log_to'])}")
+    if given.get("plot") and kind != "learning-rate":
+        raise InputError(f"--plot goes with a training or with --trial learning-rate, got --trial {kind}")
+
+
+def where_diverged(error: DivergedError) -> dict[str, Any]:
+    """Where a training left the finite numbers, as plain data."""
+    return {"step": error.step, "epoch": error.epoch, "batch": error.batch, "layer": error.layer}
 
 
 def trial(job: Job, kind: str) -> None:
@@ -24,7 +46,13 @@ def trial(job: Job, kind: str) -> None:
         InputError: the loss never falls, or a picture cannot be written.
         DivergedError: a number was no longer finite.
     """
-    report = {"learning-rate": _learning_rate, "one-batch": _one_batch, "fast": _fast}[kind](job)
+    try:
+        report = {"learning-rate": _learning_rate, "one-batch": _one_batch, "fast": _fast}[kind](job)
+    except DivergedError as error:
+        if job.settings["json"]:
+            about = {"status": "diverged", "error": str(error), **where_diverged(error)}
+            print_json({"command": "train", "trial": kind, **about})
+        raise
     if job.settings["json"]:
         print_json({"command": "train", "trial": kind, **report})
 
@@ -100,7 +128,10 @@ def _fast(job: Job) -> dict[str, Any]:
         callbacks=job.callbacks(),
     )
     test = job.test(fitted.params, fitted.state)
+    n_batches = int(fitted.train_state.step)
     if not job.settings["json"]:
         said = ", ".join(f"{name} {value:.4f}" for name, value in fitted.history[0].items())
-        print(f"two batches, validation and test run through: {said}")
-    return {"metrics": fitted.history[0], "test": test}
+        batches = "one batch" if n_batches == 1 else f"{n_batches} batches"
+        parts = f"{batches} and test" if job.held_out is None else f"{batches}, validation and test"
+        print(f"{parts} run through: {said}")
+    return {"batches": n_batches, "metrics": fitted.history[0], "test": test}

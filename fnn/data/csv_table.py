@@ -196,7 +196,7 @@ def _class_names(path: str | Path, table: _Table) -> list[str]:
         if fractions:
             raise DataError(
                 f"{path}: expected classes in column {table.target!r}, got the number {fractions[0]}; "
-                "to predict a number, ask for task='regression'"
+                "to predict a number, set the task to regression"
             )
         names.sort(key=float)
     if len(names) < 2:

@@ -156,7 +156,7 @@ def _check_classes(name: str, labels: np.ndarray) -> None:
     if present[-1] >= len(labels):
         raise DataError(
             f"{name}: expected fewer classes than examples, got class {present[-1]} among {len(labels)} examples; "
-            "to predict a number, ask for task='regression'"
+            "to predict a number, set the task to regression"
         )
 
 

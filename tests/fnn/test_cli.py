@@ -3,10 +3,12 @@
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from itertools import pairwise
+from types import ModuleType
 
 import jax
 import numpy as np
@@ -196,7 +198,18 @@ def test_the_rate_is_lowered_where_the_loss_stays(run):
 def test_trials_answer_and_keep_nothing(run):
     words = [*LINEAR, 1, "--validation", 0.1]
     found = json.loads(run(*words, "--trial", "learning-rate", "--json"))
-    assert min(found["learning_rates"]) <= found["learning_rate"] <= max(found["learning_rates"])
+    rates, losses = np.array(found["learning_rates"]), np.array(found["losses"])
+    # Where the loss falls most steeply over the logarithm of the rate, on its way down to the lowest.
+    slopes = np.gradient(losses, np.log(rates))[: losses.argmin() + 1]
+    assert found["learning_rate"] == rates[slopes.argmin()]
+    options = ["--schedule", "constant", "--json", "--learning-rate"]
+    good, bad = (
+        json.loads(run(*LINEAR, 1, *options, times * found["learning_rate"], "--out", times))["test"]["loss"]
+        for times in (1, 100)
+    )
+    assert good < 0.5 < np.log(10) < bad  # the middle one: of ten classes, none is thought likelier than another
+    for name in ("1", "100"):
+        shutil.rmtree(name)
     assert f"--learning-rate {found['learning_rate']:.3g}" in run(*words, "--trial", "learning-rate")
     learned = json.loads(run(*words, "--trial", "one-batch", "--batch-size", 10, "--learning-rate", 0.1, "--json"))
     assert learned["examples"] == 10
@@ -205,6 +218,10 @@ def test_trials_answer_and_keep_nothing(run):
     fast = json.loads(run(*words, "--trial", "fast", "--patience", 1, "--json"))
     assert set(fast["metrics"]) == {"loss", "accuracy", "validation_loss", "validation_accuracy"}
     assert set(fast["test"]) == {"loss", "accuracy"}
+    assert fast["batches"] == 2
+    assert "2 batches, validation and test run through: loss" in run(*words, "--trial", "fast")
+    assert "one batch, validation and test run through: loss" in run(*words, "--trial", "fast", "--batch-size", "full")
+    assert "2 batches and test run through: loss" in run(*LINEAR, 1, "--trial", "fast")
     assert os.listdir() == []
     pytest.importorskip("matplotlib")
     assert "picture in pictures/learning_rate_curve.png" in run(
@@ -212,6 +229,39 @@ def test_trials_answer_and_keep_nothing(run):
     )
     assert os.listdir("pictures") == ["learning_rate_curve.png"]
     assert "nothing to --resume" in run("train", "--resume", "a", "--trial", "fast", code=1)
+
+
+def test_what_a_trial_would_not_do_is_refused(run):
+    said = run(*LINEAR, 1, "--trial", "fast", "--log-to", "wandb,mlflow", code=1)
+    assert "--trial fast tells no service anything, got --log-to wandb,mlflow" in said
+    for kind in ("fast", "one-batch"):
+        said = run(*LINEAR, 1, "--trial", kind, "--plot", code=1)
+        assert f"--plot goes with a training or with --trial learning-rate, got --trial {kind}" in said
+
+
+@pytest.mark.parametrize("kind", ["fast", "one-batch"])
+def test_a_trial_that_diverges(capsys, kind):
+    words = ["train", *QUICK, "--optimizer", "sgd", "--learning-rate", "1e30", "--trial", kind, "--json"]
+    assert main(words) == 4
+    out, err = capsys.readouterr()
+    said = json.loads(out)
+    assert (said["command"], said["trial"], said["status"]) == ("train", kind, "diverged")
+    assert f"at step {said['step']} (epoch {said['epoch']}, batch {said['batch']} " in err
+    assert err == f"fnn train: {said['error']}\n"
+
+
+def test_a_schedule_that_is_replaced_takes_its_settings_along(run):
+    run(*LINEAR, 1, "--schedule", "plateau", "--plateau-patience", 2, "--out", "a")
+    said = json.loads(run("train", "--from", "a", "--schedule", "cosine", "--warmup", 2, "--out", "b", "--json"))
+    assert said["training"]["schedule"] == "cosine"
+    assert (said["training"]["plateau_patience"], said["training"]["warmup"]) == (None, 2)
+    said = json.loads(run("train", "--from", "b", "--schedule", "one-cycle", "--json"))
+    assert (said["training"]["schedule"], said["training"]["warmup"]) == ("one-cycle", 0)
+    # What is given now is not what was left over.
+    words = ["--schedule", "cosine", "--plateau-patience", 3]
+    assert "--plateau-patience goes with --schedule plateau" in run("train", "--from", "a", *words, code=1)
+    again = json.loads(run("train", "--from", "a", "--schedule", "plateau", "--json"))
+    assert again["training"]["plateau_patience"] == 2
 
 
 def test_a_run_becomes_a_program_and_a_file_of_weights(run, folder):
@@ -237,9 +287,24 @@ def test_a_run_becomes_a_program_and_a_file_of_weights(run, folder):
         "weights/a.safetensors", jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, "float32"), like)
     )
     assert weights["params"]["01_dense"]["w"].shape == (16, 2)
+    before = sorted(os.listdir())
+    assert "in the new folder weights/again" in run("export", "a", "--file", "weights/again/a.safetensors")
+    assert "new folder" not in run("export", "a", "--file", "weights/again/a.safetensors")
     assert "expected a file named .stablehlo or .safetensors, got .onnx" in run(
         "export", "a", "--file", "a.onnx", code=1
     )
+    os.mkdir("b.stablehlo")
+    for name in (".", "weights", "weights/", "b.stablehlo", "c.stablehlo/"):
+        # No run is needed to see that: it comes before the work.
+        assert run("export", "nowhere", "--file", name, code=1) == (
+            f"fnn export: {name}: expected a file, got a folder\n"
+        )
+    assert "--file: expected the name of a file, got ''" in run("export", "a", "--file", "", code=1)
+    os.rename("a", "b")
+    assert "b.stablehlo: expected a file, got a folder" in run("export", "b", code=1)
+    os.rename("b", "a")
+    os.rmdir("b.stablehlo")
+    assert sorted(os.listdir()) == before
 
 
 def test_a_log_goes_on_where_it_was(run, monkeypatch):
@@ -263,6 +328,134 @@ def test_a_log_goes_on_where_it_was(run, monkeypatch):
     run("train", "--resume", "a")
     assert begun == [("a", None), ("a", "seven")]
     assert told == [1, 2, 3]
+
+
+class Wandb(ModuleType):
+    """In the place of the package wandb, and of its run: fails in the functions named, where it is told the epoch."""
+
+    id = "seven"
+
+    def __init__(self):
+        super().__init__("wandb")
+        self.fails, self.error = {}, None
+        self.known, self.told, self.ended = [], [], []
+
+    def init(self, **options):
+        self.known.append(options.get("id"))
+        self.fail("init")
+        return self
+
+    def log(self, record, step):
+        self.told.append(record["epoch"])
+        self.fail("log")
+
+    def finish(self, exit_code):
+        self.ended.append(exit_code)
+        self.fail("finish")
+
+    def fail(self, name):
+        if name in self.fails and (name != "log" or self.told[-1] == 2):
+            raise self.fails[name]
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    service = Wandb()
+    monkeypatch.setitem(sys.modules, "wandb", service)
+    return service
+
+
+class UsageError(Exception):
+    """As the service has its own, which are no OSError."""
+
+
+@pytest.mark.parametrize("where", ["log", "finish"])
+def test_a_service_that_fails_ends_no_training(wandb, run, capsys, where):
+    words = [*LINEAR, 3, "--json", "--out"]
+    alone = json.loads(run(*words, "alone"))
+    wandb.fails = {name: UsageError("HTTP 500:\nout of order") for name in (where, "finish")}
+    assert main([*map(str, words), "a", "--log-to", "wandb"]) == 0
+    out, err = capsys.readouterr()
+    said = json.loads(out)
+    assert [line for line in err.splitlines() if not line.startswith("epoch ")] == [
+        "fnn train: warning: wandb failed and is told nothing more: UsageError: HTTP 500: out of order"
+    ]
+    assert (wandb.told, wandb.ended) == (([1, 2], [1]) if where == "log" else ([1, 2, 3], [0]))
+    assert said["logs_failed"] == {"wandb": "UsageError: HTTP 500: out of order"}
+    assert said["logs"] == {"wandb": "seven"}
+    assert {name: said[name] for name in ("status", "sha256", "epochs")} == {
+        name: alone[name] for name in ("status", "sha256", "epochs")
+    }
+    assert json.loads(run("evaluate", "a", "--json"))["loss"] == alone["test"]["loss"]
+
+
+def test_what_ends_a_training_is_told_before_what_ends_its_log(wandb, capsys):
+    wandb.fails = {"finish": UsageError("out of order")}
+    words = ["train", *QUICK, "--optimizer", "sgd", "--learning-rate", "1e30", "--json", "--log-to", "wandb"]
+    assert main(words) == 4
+    out, err = capsys.readouterr()
+    assert json.loads(out)["logs_failed"] == {"wandb": "UsageError: out of order"}
+    assert [line.partition(" failed")[0].partition(" diverged")[0] for line in err.splitlines()] == [
+        "fnn train: warning: wandb",
+        "fnn train: training",
+    ]
+
+
+def test_a_service_that_refuses_at_the_start(wandb, run):
+    wandb.fails = {"init": UsageError("no API key\nis there")}
+    said = run(*LINEAR, 1, "--log-to", "wandb", "--json", code=1)
+    assert said.startswith("fnn train: --log-to wandb: the service refuses: UsageError: no API key is there; --log-to ")
+    assert not any(os.scandir("runs"))
+
+
+def test_a_training_goes_on_with_other_services(wandb, run, capsys):
+    from fnn import logs
+
+    words = [*LINEAR, 3, "--json", "--out"]
+    whole = json.loads(run(*words, "whole"))
+
+    def begin(name):
+        wandb.fails = {"log": KeyboardInterrupt()}
+        assert main([*map(str, words), name, "--log-to", "wandb"]) == 130
+        capsys.readouterr()
+
+    begin("without")
+    wandb.fails = {"init": UsageError("no API key")}
+    assert "--log-to none goes without" in run("train", "--resume", "without", "--json", code=1)
+    said = json.loads(run("train", "--resume", "without", "--log-to", "none", "--json"))
+    assert (said["sha256"], said["epochs"]) == (whole["sha256"], whole["epochs"])
+    begin("other")
+    told = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            logs,
+            "mlflow",
+            lambda **_: logs.Log(lambda record: told.append(record["epoch"]), lambda _: None, run_id="8"),
+        )
+        said = json.loads(run("train", "--resume", "other", "--log-to", "mlflow", "--json"))
+    assert (said["sha256"], said["log_to"], said["logs"]) == (
+        whole["sha256"],
+        ["mlflow"],
+        {"wandb": "seven", "mlflow": "8"},
+    )
+    assert told == [3]
+
+
+def test_a_service_that_was_dropped_is_taken_up_again_if_asked_for(wandb, run, monkeypatch, capsys):
+    def interrupted(progress, number, metrics):
+        if number == stop:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("fnn.progress.Progress.epoch", interrupted)
+    wandb.fails, stop = {"log": UsageError("HTTP 500")}, 3
+    assert main([str(word) for word in (*LINEAR, 5, "--out", "a", "--log-to", "wandb")]) == 130
+    wandb.fails, stop = {}, 4
+    assert main(["train", "--resume", "a"]) == 130
+    assert (wandb.known, wandb.told) == ([None], [1, 2])
+    capsys.readouterr()
+    said = json.loads(run("train", "--resume", "a", "--log-to", "wandb", "--json"))
+    assert (wandb.known, wandb.told[2:]) == ([None, "seven"], [5])
+    assert said["logs_failed"] == {}
 
 
 def test_help_goes_to_stdout(capsys):
@@ -572,6 +765,12 @@ def test_a_table_of_numbers_to_predict(run, tmp_path):
     assert "b.csv: no column 'a'; the first line names b" in run("predict", "kept", "--input", "b.csv", code=1)
     (tmp_path / "b.csv").write_text("a,b\n1,x\n")
     assert "b.csv, line 2, column 'b': expected a number, got 'x'" in run("predict", "kept", "--input", "b.csv", code=1)
+
+
+def test_numbers_that_are_no_classes(run, tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n" + "".join(f"{n},{n % 2}\n" for n in range(20)) + "3,0.5\n")
+    words = ["train", "--data", "csv", "--data-path", "a.csv", "--task", "single-label"]
+    assert "got the number 0.5; to predict a number, set the task to regression\n" in run(*words, code=1)
 
 
 def test_streams_that_the_shell_closed():

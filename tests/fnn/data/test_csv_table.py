@@ -80,7 +80,7 @@ def test_regression(write):
         (lines("1e300,3,rose", "1,3,rose", "1,3,iris"), r"expected finite numbers, got inf at x\["),
         (lines(), r"expected at least one line under the names of the columns, got none$"),
         (lines("5,3,rose", "4,3,rose"), r"at least two classes in column 'kind', got only 'rose'$"),
-        (lines("5,3,0.5", "4,3,1"), r"expected classes in column 'kind', got the number 0.5; to predict a number, ask"),
+        (lines("5,3,0.5", "4,3,1"), r"got the number 0.5; to predict a number, set the task to regression$"),
         ("", r"the names of columns in the first line, got an empty file$"),
         ("a,b,a\n1,2,3\n", r"expected columns of different names, got 'a' more than once$"),
         ("1,2,3\n4,5,6\n", r"the names of columns in the first line, got numbers$"),
