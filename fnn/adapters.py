@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import jax
@@ -29,8 +30,8 @@ def from_linen(module: Any, *, call: FlaxCall = lambda module, x, train: module(
     """A ``flax.linen.Module`` as a model.
 
     Its collection ``"params"`` becomes the parameters, all other collections (``"batch_stats"``) the state, which is
-    updated in training only. Every stream of random numbers (``"dropout"``) is served from ``key``. Sown values are not
-    kept.
+    updated in training only. Every stream of random numbers (``"dropout"``) is served from ``key``. What is sown is not
+    kept: tuples that a second call makes longer.
 
     Args:
         module: the module; where its shapes depend on the input, ``init`` finds out.
@@ -65,26 +66,40 @@ def from_linen(module: Any, *, call: FlaxCall = lambda module, x, train: module(
     got = f"the class {module.__name__}" if isinstance(module, type) else type(module).__name__
     expect(isinstance(module, linen.Module), "from_linen", "a flax.linen.Module", got)
 
+    def call_twice(module: Any, x: Any, train: bool) -> Any:
+        call(module, x, train)
+        return call(module, x, train)
+
     @compiled_init
     def init(key: KeyArray, x: Any) -> tuple[Params, State]:
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), spec(x))
-        variables = linen.meta.unbox(module.init(_streams(key), zeros, False, method=call))
-        return _plain(variables.get("params", {})), _strong(_without_sown(_without_params(variables)))
+
+        def variables(call: FlaxCall) -> Any:
+            return _plain(linen.meta.unbox(module.init(_streams(key), zeros, False, method=call)))
+
+        first = variables(call)
+        state = _without_sown(_without_params(first), lambda: variables(call_twice))
+        return first.get("params", {}), _strong(state)
 
     def apply(
         params: Params, state: State, x: Any, *, key: KeyArray | None = None, train: bool = False
     ) -> tuple[Any, State]:
         rngs = {} if key is None else _streams(key)
+        # Each of the state's collections may change, and no other is returned.
+        run = partial(
+            module.apply, {"params": params, **state}, x, train, rngs=rngs, mutable=list(state) if train else []
+        )
         try:
-            # Each of the state's collections may change, and no other is returned.
-            y, changed = module.apply(
-                {"params": params, **state}, x, train, rngs=rngs, method=call, mutable=list(state) if train else []
-            )
+            y, changed = run(method=call)
         except InvalidRngError as error:
             if key is None:
                 raise _key_error("from_linen") from None
             raise error
-        return y, _like("from_linen", state, {**state, **_without_sown(changed)})
+        new = {**state, **_plain(changed)}
+        structure: Any = jax.tree.structure(state)
+        if structure != jax.tree.structure(new):
+            new = {**state, **_without_sown(_plain(changed), lambda: _plain(run(method=call_twice)[1]))}
+        return y, _like("from_linen", state, new)
 
     return Model(init, apply, type(module).__name__.lower())
 
@@ -343,14 +358,30 @@ def _draw_keys(seed: KeyArray, number: int, shape: tuple[int, ...]) -> Any:
     return jax.random.split(key, shape) if shape else key
 
 
-def _without_sown(variables: Any) -> dict[str, Any]:
-    """Without the tuples in which Linen gathers what is sown, and without collections in which there is no more."""
+def _without_sown(variables: dict[str, Any], of_two_calls: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Without the tuples in which Linen gathers what is sown, and without collections in which there is no more.
+
+    A module may declare tuples as well; only what is sown a second call makes longer.
+    """
+    if not any(map(_is_tuple, jax.tree.leaves(variables, is_leaf=_is_tuple))):
+        return variables
+    return _of_one_length(variables, jax.eval_shape(of_two_calls))
+
+
+def _of_one_length(once: dict[str, Any], twice: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    for name, inner in _plain(variables).items():
-        rest = _without_sown(inner) if isinstance(inner, dict) else inner
-        if not isinstance(rest, tuple) and (rest is inner or rest or not inner):
-            kept[name] = rest
+    for name, inner in once.items():
+        if isinstance(inner, dict):
+            rest = _of_one_length(inner, twice[name])
+            if rest or not inner:
+                kept[name] = rest
+        elif not _is_tuple(inner) or len(inner) == len(twice[name]):
+            kept[name] = inner
     return kept
+
+
+def _is_tuple(leaf: Any) -> bool:
+    return isinstance(leaf, tuple)
 
 
 def _without_params(variables: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Their states are pytrees of arrays of fixed shapes, so that they are kept and re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fnn.errors import expect
+from fnn.errors import expect, is_whole
 from fnn.types import TrainState
 
 Mode = Literal["min", "max"]
@@ -99,7 +100,7 @@ def early_stopping(metric: str, *, patience: int, min_delta: float = 0.0, mode: 
         >>> stops
         [False, False, False, True]
     """
-    expect(patience >= 1, "early_stopping", "patience >= 1", f"patience == {patience}")
+    _check_count("early_stopping", "patience", patience, 1)
     better = _better("early_stopping", metric, min_delta, mode)
 
     def init(train_state: TrainState) -> Any:
@@ -204,9 +205,11 @@ def reduce_on_plateau(
         >>> round(float(train_state.opt_state.hyperparams["learning_rate"]), 3)
         0.2
     """
-    expect(0 < factor < 1, "reduce_on_plateau", "factor between 0 and 1", f"factor == {factor}")
-    expect(patience >= 1, "reduce_on_plateau", "patience >= 1", f"patience == {patience}")
-    expect(cooldown >= 0, "reduce_on_plateau", "cooldown >= 0", f"cooldown == {cooldown}")
+    between = is_real(factor) and 0 < factor < 1
+    expect(between, "reduce_on_plateau", "factor between 0 and 1", f"factor == {factor!r}")
+    _check_count("reduce_on_plateau", "patience", patience, 1)
+    _check_count("reduce_on_plateau", "cooldown", cooldown, 0)
+    expect(is_real(min_rate), "reduce_on_plateau", "min_rate to be a number", f"min_rate == {min_rate!r}")
     better = _better("reduce_on_plateau", metric, min_delta, mode)
 
     def init(train_state: TrainState) -> Any:
@@ -230,6 +233,21 @@ def reduce_on_plateau(
     return Callback("reduce_on_plateau", init, update)
 
 
+def is_real(value: Any) -> bool:
+    """Whether this is one number, of Python, NumPy or JAX.
+
+    Example:
+        >>> is_real(0.5), is_real(np.float32(0.5)), is_real(jnp.ones(())), is_real("0.5"), is_real(np.ones(1))
+        (True, True, True, False, False)
+    """
+    return isinstance(value, Real) or (getattr(value, "shape", None) == () and value.dtype.kind in "iuf")
+
+
+def _check_count(where: str, what: str, value: Any, least: int) -> None:
+    sound = is_whole(value) and value >= least
+    expect(sound, where, f"a whole number {what} >= {least}", f"{what} == {value!r}")
+
+
 def _rate_of(train_state: TrainState) -> Any:
     found = optax.tree_utils.tree_get_all_with_path(train_state.opt_state, "learning_rate")
     rates = [value for _, value in found if hasattr(value, "dtype")]
@@ -249,7 +267,7 @@ class _Better(NamedTuple):
 
 def _better(where: str, metric: str, min_delta: float, mode: Mode) -> _Better:
     expect(mode in ("min", "max"), where, 'mode "min" or "max"', f"mode == {mode!r}")
-    expect(min_delta >= 0, where, "min_delta >= 0", f"min_delta == {min_delta}")
+    expect(is_real(min_delta) and min_delta >= 0, where, "min_delta >= 0", f"min_delta == {min_delta!r}")
 
     def value(event: Event) -> float:
         known = ", ".join(event.metrics)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from numbers import Real
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +18,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fnn import activations
-from fnn.callbacks import Callback, early_stopping, keep_best
+from fnn.callbacks import Callback, early_stopping, is_real, keep_best
+from fnn.data.batching import effective_size
 from fnn.data.splitting import split
 from fnn.errors import expect, is_whole
 from fnn.evaluation import evaluate, predict
@@ -92,6 +92,7 @@ class _Network(BaseEstimator):
         counts = weights > 0
         sound = is_whole(self.n_epochs) and self.n_epochs >= 1
         expect(sound, where, "a whole number n_epochs >= 1", f"n_epochs == {self.n_epochs!r}")
+        effective_size(self.batch_size, len(x))  # which refuses what is none
         _check_stopping(where, self.validation_fraction, self.n_iter_no_change)
         # Kept apart from the hyperparameters, which may be set anew before what was learned is used.
         self._network = *self._recipe(where, x.shape[1]), n_outputs
@@ -294,16 +295,14 @@ def _weights(where: str, sample_weight: Any, x: np.ndarray) -> np.ndarray:
 
 
 def _check_stopping(where: str, fraction: float, patience: int) -> None:
-    expect(0 < fraction < 1, where, "validation_fraction between 0 and 1", f"validation_fraction == {fraction}")
-    expect(patience >= 1, where, "n_iter_no_change >= 1", f"n_iter_no_change == {patience}")
+    between = is_real(fraction) and 0 < fraction < 1
+    expect(between, where, "validation_fraction between 0 and 1", f"validation_fraction == {fraction!r}")
+    sound = is_whole(patience) and patience >= 1
+    expect(sound, where, "a whole number n_iter_no_change >= 1", f"n_iter_no_change == {patience!r}")
 
 
 def _validation_loss(program: _Program, held_out: Batch, params: Params, state: State) -> dict[str, float]:
     return evaluate(program.model, params, state, held_out, {"validation_loss": program.loss})
-
-
-def _is_real(value: Any) -> bool:
-    return isinstance(value, Real) or (getattr(value, "shape", None) == () and value.dtype.kind in "iuf")
 
 
 def _is_full(n: int, batch_size: int | None) -> bool:
@@ -333,11 +332,9 @@ def _filled(x: np.ndarray, y: np.ndarray, weights: np.ndarray, batch_size: int |
 def _check_optimizer(where: str, optimizer: Any, learning_rate: Any, weight_decay: float) -> None:
     known = optimizer in _OPTIMIZERS if isinstance(optimizer, str) else hasattr(optimizer, "update")
     expect(known, where, 'optimizer to be "adam", "sgd" or an Optax gradient transformation', repr(optimizer))
-    positive = callable(learning_rate) or (_is_real(learning_rate) and learning_rate > 0)
+    positive = callable(learning_rate) or (is_real(learning_rate) and learning_rate > 0)
     expect(positive, where, "learning_rate > 0, or a schedule", f"learning_rate == {learning_rate!r}")
-    expect(
-        _is_real(weight_decay) and weight_decay >= 0, where, "weight_decay >= 0", f"weight_decay == {weight_decay!r}"
-    )
+    expect(is_real(weight_decay) and weight_decay >= 0, where, "weight_decay >= 0", f"weight_decay == {weight_decay!r}")
 
 
 @lru_cache(maxsize=64)

@@ -11,8 +11,8 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from fnn.data.batching import check_finite, check_weights, count_examples, effective_size, to_host
-from fnn.errors import expect
-from fnn.train import make_step, start
+from fnn.errors import expect, is_whole
+from fnn.train import check_key, make_step, start
 from fnn.types import Batch, KeyArray, Metrics, Objective, Params, State, TrainState
 
 
@@ -85,7 +85,9 @@ def fit_scan(
         >>> round(float(trained.params["w"][0, 0]), 3), trained.history["loss"].shape, int(trained.first_bad)
         (2.0, (200,), -1)
     """
-    expect(n_epochs >= 0, "fit_scan", "n_epochs >= 0", f"n_epochs == {n_epochs}")
+    sound = is_whole(n_epochs) and n_epochs >= 0
+    expect(sound, "fit_scan", "a whole number n_epochs >= 0", f"n_epochs == {n_epochs!r}")
+    check_key("fit_scan", key)
     host = to_host(data)
     check_finite(host, "fit_scan")
     count = count_examples(host)

@@ -260,15 +260,16 @@ def _flops(eqn: Any) -> int:
     left, right = (atom.aval for atom in eqn.invars)
     if eqn.primitive.name == "dot_general":
         ((contracted, _), _) = eqn.params["dimension_numbers"]
-        return 2 * math.prod(left.shape[axis] for axis in contracted) * int(eqn.outvars[0].aval.size)
+        return int(2 * math.prod(left.shape[axis] for axis in contracted) * eqn.outvars[0].aval.size)
     n_out = right.shape[eqn.params["dimension_numbers"].rhs_spec[0]]
-    return 2 * right.size // max(1, n_out) * int(eqn.outvars[0].aval.size)
+    return int(2 * right.size // max(1, n_out) * eqn.outvars[0].aval.size)
 
 
 def _is_divided(eqn: Any) -> bool:
     """Whether XLA divides it among its threads, as far as measured, or the sums and updates that go with it."""
-    avals = [atom.aval for atom in (*eqn.invars, *eqn.outvars)]
-    return eqn.primitive.name == "conv_general_dilated" or max(a.size * a.dtype.itemsize for a in avals) >= _DIVIDED
+    avals: list[Any] = [atom.aval for atom in (*eqn.invars, *eqn.outvars)]
+    most = max(int(aval.size) * aval.dtype.itemsize for aval in avals)
+    return bool(eqn.primitive.name == "conv_general_dilated" or most >= _DIVIDED)
 
 
 def _n_workers(n_runs: int, is_divided: bool) -> int:

@@ -22,7 +22,7 @@ from fnn.compilation import use_cache
 from fnn.data.batching import effective_size
 from fnn.data.sources import as_source
 from fnn.divergence import all_finite, explain
-from fnn.errors import expect, is_whole
+from fnn.errors import InputError, expect, is_whole
 from fnn.execution import Advance, Carry, StepFn, Tally, check_step, compiled_advance, empty_tally, read_means
 from fnn.feeding import Feed
 from fnn.objectives import loss_and_grad
@@ -79,6 +79,20 @@ def start(optimizer: optax.GradientTransformation, params: Params, state: State,
         0
     """
     return TrainState(params, state, optimizer.init(params), key, jnp.zeros((), jnp.int32))
+
+
+def check_key(where: str, key: Any) -> None:
+    """Refuses what is not one PRNG key.
+
+    Example:
+        >>> check_key("fit", 1)
+        Traceback (most recent call last):
+            ...
+        fnn.errors.InputError: fit: expected key=jax.random.key(seed), got key == 1
+    """
+    wanted = "key=jax.random.key(seed)"
+    expect(is_key(key), where, wanted, f"key == {key!r}")
+    expect(key.shape == (), where, wanted, f"keys of shape {key.shape}")
 
 
 def make_step(objective: Objective, optimizer: optax.GradientTransformation) -> StepFn:
@@ -287,7 +301,7 @@ def _run(
     """What training has reached, at its beginning and after each epoch; all of it the reader's own."""
     sound = is_whole(n_epochs) and n_epochs >= 0
     expect(sound, "fit", "a whole number n_epochs >= 0", f"n_epochs == {n_epochs!r}")
-    expect(is_key(key), "fit", "key=jax.random.key(seed)", f"key == {key!r}")
+    check_key("fit", key)
     use_cache()
     source = as_source(data, "fit")
     order_key, step_key = split(key)
@@ -375,10 +389,16 @@ def _next(step: int, every: int | None) -> int:
 
 
 def _validated(validate: Validate, train_state: TrainState, metrics: Mapping[str, float]) -> dict[str, float]:
-    given = dict(validate(train_state.params, train_state.state))
-    for name, value in given.items():
-        expect(np.shape(value) == (), "fit", f"validate to give one number as {name!r}", f"shape {np.shape(value)}")
-        given[name] = float(value)
+    answer: Any = validate(train_state.params, train_state.state)
+    expect(isinstance(answer, Mapping), "fit", "validate to give numbers by name, a dict", type(answer).__name__)
+    given = {}
+    for name, value in answer.items():
+        wanted = f"validate to give one number as {name!r}"
+        expect(np.shape(value) == (), "fit", wanted, f"shape {np.shape(value)}")
+        try:
+            given[name] = float(value)
+        except (TypeError, ValueError):
+            raise InputError(f"fit: expected {wanted}, got {value!r}") from None
     twice = sorted({*given} & {*metrics})
     expect(not twice, "fit", f"validate to give names other than {sorted(metrics)}", ", ".join(twice))
     return given

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from fnn.callbacks import Callback
 from fnn.data.batching import effective_size
 from fnn.data.sources import Source, as_source
-from fnn.errors import InputError, expect
-from fnn.train import Fitted, Validate, fit, make_step, start
+from fnn.errors import InputError, expect, is_whole
+from fnn.train import Fitted, Validate, check_key, fit, make_step, start
 from fnn.types import Batch, KeyArray, Objective, Params, State
 
 _SMOOTHING = 0.9  # weight of what came before in the running mean of the loss
@@ -86,7 +86,8 @@ def find_learning_rate(
     """
     where = "find_learning_rate"
     expect(0 < low < high, where, "0 < low < high", f"low == {low}, high == {high}")
-    expect(n_steps >= 3, where, "n_steps >= 3", f"n_steps == {n_steps}")
+    expect(is_whole(n_steps) and n_steps >= 3, where, "a whole number n_steps >= 3", f"n_steps == {n_steps!r}")
+    check_key(where, key)
     source = as_source(data, where)
     order_key, step_key = jax.random.split(key)
     batches = _batches(source, effective_size(batch_size, len(source)), order_key)
@@ -158,7 +159,8 @@ def overfit_one_batch(
         >>> fitted.history[-1]["loss"] < 1e-6
         True
     """
-    expect(n_steps >= 1, "overfit_one_batch", "n_steps >= 1", f"n_steps == {n_steps}")
+    sound = is_whole(n_steps) and n_steps >= 1
+    expect(sound, "overfit_one_batch", "a whole number n_steps >= 1", f"n_steps == {n_steps!r}")
     source = as_source(data, "overfit_one_batch")
     batch = source.take(np.arange(effective_size(batch_size, len(source))))
     return fit(objective, optimizer, params, state, tuple(batch), key=key, n_epochs=n_steps, batch_size=None)

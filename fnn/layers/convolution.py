@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.nn.initializers import Initializer
 from jaxtyping import Array, Float
 
@@ -69,10 +70,9 @@ def conv(
     strides, dilations = per_axis("conv", "stride", stride, n_axes), per_axis("conv", "dilation", dilation, n_axes)
     taps = per_axis("conv", "window", window, n_axes)
     expect(padding in ("same", "valid"), "conv", 'padding "same" or "valid"', f"padding == {padding!r}")
-    expect(n_out >= 1, "conv", "n_out >= 1", f"n_out == {n_out}")
-    expect(
-        groups >= 1 and n_out % groups == 0, "conv", "groups that divide n_out", f"{groups} groups, n_out == {n_out}"
-    )
+    expect(is_whole(n_out) and n_out >= 1, "conv", "a whole number n_out >= 1", f"n_out == {n_out!r}")
+    divides = is_whole(groups) and groups >= 1 and n_out % groups == 0
+    expect(divides, "conv", "groups that divide n_out", f"{groups!r} groups, n_out == {n_out}")
     draw_w = w_init or jax.nn.initializers.he_normal()
 
     def check(x: Any) -> None:
@@ -117,15 +117,21 @@ def conv(
 
 def check_window(where: str, window: Any) -> None:
     """A window has one entry per spatial axis: one number for all would not say how many there are."""
-    sound = isinstance(window, Sequence) and not isinstance(window, str) and len(window) >= 1
+    sound = _is_sequence(window) and len(window) >= 1
     expect(sound, where, "window to have one entry per spatial axis, such as (3, 3)", f"window == {window!r}")
 
 
 def per_axis(where: str, what: str, value: Any, n_axes: int) -> tuple[int, ...]:
     """One positive integer per spatial axis, from one for all or from one each."""
-    values = (value,) * n_axes if is_whole(value) else tuple(value)
+    values = tuple(value) if _is_sequence(value) else (value,) * n_axes
     whole = all(is_whole(v) for v in values)
     expect(whole, where, f"{what} to be whole numbers", f"{what} == {value!r}")
     expect(len(values) == n_axes, where, f"{what} with {n_axes} entries, one per axis of window", f"{what} == {value}")
     expect(all(v >= 1 for v in values), where, f"{what} >= 1", f"{what} == {value}")
     return tuple(int(v) for v in values)
+
+
+def _is_sequence(value: Any) -> bool:
+    return (isinstance(value, Sequence) and not isinstance(value, str)) or (
+        isinstance(value, np.ndarray) and value.ndim == 1
+    )

@@ -61,7 +61,8 @@ def compiled_init(init: InitFn) -> InitFn:
     @wraps(init)
     def compiled(key: KeyArray, x: Any) -> tuple[Params, State]:
         shapes = spec(x)
-        if isinstance(key, jax.core.Tracer):
+        # Within a program even what is made of a key from outside is traced; options of its own JAX would refuse there.
+        if isinstance(jax.random.key_data(key), jax.core.Tracer):
             return init(key, shapes)
         use_cache()
         leaves, tree = jax.tree.flatten(shapes)
@@ -83,7 +84,8 @@ def lift(function: Callable[[Any], Any], where: str = "lift") -> Model:
         where: who speaks in its errors.
 
     Raises:
-        InputError: ``function`` cannot be called, or, when applied, gives a model: parentheses were forgotten.
+        InputError: ``function`` cannot be called, or makes models, as its annotation says or is found out when it is
+            applied: parentheses were forgotten.
 
     Example:
         >>> import jax.numpy as jnp
@@ -97,10 +99,22 @@ def lift(function: Callable[[Any], Any], where: str = "lift") -> Model:
     if name == "<lambda>":
         name = "function"
 
+    makes_one = f"{where}: expected a layer, got the function {name} that makes one; write {name}(...)"
+    if _returns_model(wrapped):  # before it fails in words of its own, because what it is given is an array
+        raise InputError(makes_one)
+
     def forward(params: Params, x: Any) -> Any:
         y = function(x)
         if isinstance(y, Model):
-            raise InputError(f"{where}: expected a layer, got the function {name} that makes one; write {name}(...)")
+            raise InputError(makes_one)
         return y
 
     return stateless(name, lambda key, x: {}, forward)
+
+
+def _returns_model(function: Any) -> bool:
+    try:
+        returned = function.__annotations__.get("return")
+    except (AttributeError, NameError):  # a callable object; names that are there for the type checker only
+        return False
+    return returned is Model or (isinstance(returned, str) and returned in ("Model", "fnn.Model"))

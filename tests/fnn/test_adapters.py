@@ -282,6 +282,31 @@ def test_what_linen_sows_is_not_kept():
     assert jax.tree.structure(after) == jax.tree.structure(state)
 
 
+class Remembers(linen.Module):
+    @linen.compact
+    def __call__(self, x, train):
+        pair = self.variable("carry", "pair", lambda: (jnp.zeros(()), jnp.zeros(())))
+        self.sow("carry", "sizes", jnp.sum(x))  # into the same collection
+        self.sow("losses", "size", jnp.sum(x))
+        if train:
+            self.sow("carry", "in_training", jnp.sum(x))
+            pair.value = (pair.value[0] + 1, jnp.sum(x))
+        return linen.Dense(2)(x) + pair.value[0]
+
+
+def test_a_tuple_that_is_not_sown_is_kept():
+    model = from_linen(linen.Sequential([Remembers()]), call=lambda module, x, train: module(x, train))
+    params, state = model.init(KEY, X)
+    assert state == {"carry": {"layers_0": {"pair": (0, 0)}}}
+    apply = jax.jit(partial(model.apply, train=True))
+    for _ in range(2):
+        _, state = apply(params, state, X)
+    (calls, total) = state["carry"]["layers_0"]["pair"]
+    assert calls == 2
+    close(total, X.sum())
+    close(model.apply(params, state, X)[0], model.apply(params, model.init(KEY, X)[1], X)[0] + 2)
+
+
 class Shifted(equinox.Module):
     w: jax.Array
     shift: np.ndarray

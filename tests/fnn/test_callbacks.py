@@ -116,8 +116,19 @@ def test_each_sees_what_the_one_before_decided(line):
 
 def test_what_cannot_be_meant(line):
     train_state = start(optax.sgd(0.1), {"w": jnp.ones(1)}, {}, jax.random.key(0))
-    with pytest.raises(InputError, match=r"^early_stopping: expected patience >= 1, got patience == 0$"):
-        early_stopping("loss", patience=0)
+    for patience in (0, 1.5, "a"):
+        text = rf"^early_stopping: expected a whole number patience >= 1, got patience == {patience!r}$"
+        with pytest.raises(InputError, match=text):
+            early_stopping("loss", patience=patience)
+    for name, text in (
+        ("factor", "factor between 0 and 1, got factor == 'a'"),
+        ("patience", "a whole number patience >= 1, got patience == 'a'"),
+        ("cooldown", "a whole number cooldown >= 0, got cooldown == 'a'"),
+        ("min_rate", "min_rate to be a number, got min_rate == 'a'"),
+        ("min_delta", "min_delta >= 0, got min_delta == 'a'"),
+    ):
+        with pytest.raises(InputError, match=f"^reduce_on_plateau: expected {text}$"):
+            reduce_on_plateau("loss", **{name: "a"})
     with pytest.raises(InputError, match=r"^keep_best: expected mode \"min\" or \"max\", got mode == 'best'$"):
         keep_best("loss", mode="best")
     with pytest.raises(InputError, match=r"^keep_best: expected a metric among loss, got 'accuracy'$"):

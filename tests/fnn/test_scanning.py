@@ -106,7 +106,14 @@ def test_the_last_update_may_be_the_bad_one():
 @pytest.mark.parametrize(
     ("data", "options", "error", "text"),
     [
-        ((X, LABELS), {"n_epochs": -1}, InputError, "fit_scan: expected n_epochs >= 0, got n_epochs == -1"),
+        (
+            (X, LABELS),
+            {"n_epochs": -1},
+            InputError,
+            "fit_scan: expected a whole number n_epochs >= 0, got n_epochs == -1",
+        ),
+        ((X, LABELS), {"n_epochs": 2.0}, InputError, "fit_scan: expected a whole number n_epochs >= 0, got .* 2.0"),
+        ((X, LABELS), {"key": 1}, InputError, r"fit_scan: expected key=jax.random.key\(seed\), got key == 1"),
         ((X, LABELS), {"batch_size": 0}, InputError, "expected a whole number batch_size >= 1"),
         ((X, LABELS[:3]), {}, InputError, "the same number of examples"),
         ((X, LABELS, -WEIGHTS), {}, InputError, "fit_scan: expected weights of at least 0"),

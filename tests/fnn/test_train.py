@@ -25,6 +25,7 @@ from fnn import (
     tanh,
 )
 from fnn.losses import softmax_cross_entropy_with_integer_labels as cross_entropy
+from fnn.trials import find_learning_rate, overfit_one_batch
 
 KEY = jax.random.key(5)
 
@@ -375,14 +376,28 @@ def test_weights_of_small_dtypes_do_not_overflow(line):
     ("options", "message"),
     [
         ({"key": 1}, r"fit: expected key=jax.random.key\(seed\), got key == 1"),
+        ({"key": jax.random.split(KEY, 2)}, r"fit: expected key=jax.random.key\(seed\), got keys of shape \(2,\)"),
         ({"batch_size": 4.0}, "data: expected a whole number batch_size"),
         ({"validate": lambda params, state: {"v": np.ones(1)}}, r"fit: expected validate to give one number as 'v'"),
+        ({"validate": lambda params, state: {"v": "a"}}, "fit: expected validate to give one number as 'v', got 'a'"),
+        ({"validate": lambda params, state: None}, "fit: expected validate to give numbers by name, a dict, got NoneT"),
+        ({"validate": lambda params, state: "a"}, "fit: expected validate to give numbers by name, a dict, got str"),
     ],
 )
 def test_arguments_of_another_kind(line, options, message):
     objective, params, state, data = line
     with pytest.raises(InputError, match=f"^{message}"):
         fit(objective, optax.sgd(0.1), params, state, data, **{"key": KEY, "n_epochs": 1, **options})
+
+
+def test_a_search_for_a_rate_takes_no_other_key_or_number(line):
+    objective, params, state, data = line
+    with pytest.raises(InputError, match=r"^find_learning_rate: expected key=jax.random.key\(seed\), got key == 1$"):
+        find_learning_rate(objective, optax.sgd, params, state, data, key=1)
+    with pytest.raises(InputError, match=r"^find_learning_rate: expected a whole number n_steps >= 3, got .* 4.0$"):
+        find_learning_rate(objective, optax.sgd, params, state, data, key=KEY, n_steps=4.0)
+    with pytest.raises(InputError, match=r"^overfit_one_batch: expected a whole number n_steps >= 1, got .* 1.5$"):
+        overfit_one_batch(objective, optax.sgd(0.1), params, state, data, key=KEY, n_steps=1.5)
 
 
 def test_a_metric_is_one_number(line):

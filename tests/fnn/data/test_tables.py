@@ -32,7 +32,7 @@ def test_shares_of_the_classes_are_kept():
         (X, Y * np.nan, "regression", r"^t: expected finite numbers, got nan at y\[0\]$"),
         (X, 0 * Y, "single-label", r"^t: expected at least two classes, got only 0$"),
         (X, Y + 0.0, "single-label", r"^t: expected one integer per example as class, got float64"),
-        (X, Y * 1000, "single-label", r"got class 1000 among 20 examples; to predict a number, ask for task='regr"),
+        (X, Y * 1000, "single-label", r"got class 1000 among 20 examples; to predict a number, set the task to regr"),
         (X, X[:, :1] * 1e300, "regression", r"^t, training data: expected finite numbers, got -?inf at y\["),
     ],
 )

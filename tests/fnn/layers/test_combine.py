@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn import InputError, Model, batch_norm, dense, dropout, parallel, relu, residual, serial
+from fnn import InputError, Model, batch_norm, dense, dropout, parallel, relu, residual, serial, sweep
 
 
 def test_is_the_composition_of_its_layers():
@@ -60,8 +60,28 @@ def test_what_is_no_layer():
     with pytest.raises(InputError, match=r"^serial: expected a Model or a callable as a layer, got 3$"):
         serial(dense(2), 3)
     # The parentheses of dense(2) were forgotten: the layer is a function that makes a layer.
-    with pytest.raises(InputError, match=r"got the function dense that makes one; write dense\(...\)"):
-        serial(dense).apply({}, {}, 2)
+    for combine in (serial, parallel):
+        with pytest.raises(InputError, match=r"got the function dense that makes one; write dense\(...\)"):
+            combine(dense)
+    model = serial(lambda x: dense(2))
+    with pytest.raises(InputError, match=r"got the function function that makes one; write function\(...\)"):
+        model.apply({}, {}, 2)
+
+
+def test_init_within_a_program_that_its_key_comes_from_outside():
+    model, key, x = serial(dense(4), relu, dense(2)), jax.random.key(0), jnp.ones((1, 3))
+    expected = model.init(key, x)
+
+    def check(found):
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, jnp.broadcast_to(b, a.shape), rtol=1e-6), found, expected
+        )
+
+    check(jax.jit(lambda x: model.init(key, x))(x))
+    check(jax.vmap(lambda x: model.init(key, x))(jnp.ones((2, 1, 3))))
+    check(jax.lax.scan(lambda carry, _: (carry, model.init(key, x)), 0, None, length=2)[1])
+    check(sweep(lambda k, rate: model.init(key, rate * x), seeds=2, rate=jnp.ones(2)).results)
+    assert jax.eval_shape(lambda: model.init(key, x)) == jax.eval_shape(lambda: expected)
 
 
 def test_parameters_of_another_model():

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn import InputError, conv
+from fnn import InputError, conv, max_pool
 
 
 def by_definition(x, w, b, stride, dilation, groups, same):
@@ -57,10 +57,17 @@ def test_value_by_hand():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: conv(0), "n_out >= 1, got n_out == 0"),
+        (lambda: conv(0), "a whole number n_out >= 1, got n_out == 0"),
+        (lambda: conv(2.5), "a whole number n_out >= 1, got n_out == 2.5"),
         (lambda: conv(2, ()), r"window to have one entry per spatial axis, such as \(3, 3\), got window == \(\)"),
         (lambda: conv(2, (3, 0)), r"window >= 1, got window == \(3, 0\)"),
+        (lambda: conv(2, 3), r"window to have one entry per spatial axis, such as \(3, 3\), got window == 3"),
+        (lambda: conv(2, np.ones(2)), r"window to be whole numbers, got window == array\(\[1., 1.\]\)"),
         (lambda: conv(2, stride=0), "stride >= 1, got stride == 0"),
+        (lambda: conv(2, stride=1.5), "stride to be whole numbers, got stride == 1.5"),
+        (lambda: conv(2, stride=None), "stride to be whole numbers, got stride == None"),
+        (lambda: conv(2, dilation=True), "dilation to be whole numbers, got dilation == True"),
+        (lambda: conv(2, groups=1.0), "groups that divide n_out, got 1.0 groups, n_out == 2"),
         (
             lambda: conv(2, stride=(1, 1, 1)),
             r"stride with 2 entries, one per axis of window, got stride == \(1, 1, 1\)",
@@ -72,6 +79,13 @@ def test_value_by_hand():
 def test_unfit_arguments(make, message):
     with pytest.raises(InputError, match=f"^conv: expected {message}$"):
         make()
+
+
+def test_a_window_may_be_an_array():
+    x = jnp.ones((1, 6, 6, 1))
+    params, _ = conv(2, np.array([3, 1]), stride=np.array([2, 1])).init(jax.random.key(0), x)
+    assert params["w"].shape == (3, 1, 1, 2)
+    assert max_pool(np.array([2, 3])).apply({}, {}, x)[0].shape == (1, 3, 2, 1)
 
 
 @pytest.mark.parametrize(
