@@ -49,8 +49,10 @@ Advance = Callable[[Carry, Batch, Any, Any], tuple[Carry, Any]]
 """
 
 
-def compiled_advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> Advance:
-    """The program for an objective and an optimizer; a second training with the same two compiles nothing.
+def compiled_advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> tuple[StepFn, Advance]:
+    """The step for an objective and an optimizer, and the program; a second training with the same two compiles none.
+
+    The step is traced once for both: :func:`check_step` looks at what the program then repeats.
 
     What an objective closes over is read when it is traced, as everywhere in JAX.
     """
@@ -62,8 +64,9 @@ def compiled_advance(make_step: Callable[..., StepFn], objective: Objective, opt
     return _remembered(*known)
 
 
-def _advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> Advance:
-    step = tallied(make_step(objective, optimizer))
+def _advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> tuple[StepFn, Advance]:
+    traced_once = jax.jit(make_step(objective, optimizer), inline=True)
+    step = tallied(traced_once)
 
     def advance(carry: Carry, batches: Batch, first: Any, last: Any) -> tuple[Carry, Any]:
         def body(i: Any, carry: Carry) -> Carry:
@@ -73,10 +76,10 @@ def _advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: 
         carry = jax.lax.fori_loop(first, last, body, carry)
         return carry, carry.train_state.step + 0
 
-    return jax.jit(advance, donate_argnums=0)
+    return traced_once, jax.jit(advance, donate_argnums=0)
 
 
-_remembered: Callable[..., Advance] = lru_cache(maxsize=8)(_advance)
+_remembered: Callable[..., tuple[StepFn, Advance]] = lru_cache(maxsize=8)(_advance)
 
 
 def tallied(step: StepFn) -> Callable[[Carry, Any], Carry]:

@@ -306,7 +306,7 @@ def _run(
     source = as_source(data, "fit")
     order_key, step_key = split(key)
     feed = Feed(source, effective_size(batch_size, len(source)), order_key if shuffle else None)
-    step, advance = make_step(objective, optimizer), compiled_advance(make_step, objective, optimizer)
+    step, advance = compiled_advance(make_step, objective, optimizer)
     begin = _begin(optimizer, params, state, step_key)
     names = check_step(step, begin, feed.spec())
     kept = Kept(Carry(begin, empty_tally(names)), init_all(callbacks, begin), 0, [], False)
@@ -323,7 +323,9 @@ def _run(
             if tally.first_bad >= 0 or not finite:
                 bad = tally.first_bad - 1 if tally.first_bad >= 0 else (number + 1) * feed.n_steps - 1
                 replay = partial(_replay, advance, feed, kept.carry.tally, number)
-                raise explain(step, replay, feed, kept.carry.train_state, kept.done, int(bad))
+                raise explain(
+                    make_step(objective, optimizer), replay, feed, kept.carry.train_state, kept.done, int(bad)
+                )
             metrics = read_means(tally)
             if validate is not None:
                 metrics |= _validated(validate, train_state, metrics)
