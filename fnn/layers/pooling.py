@@ -189,7 +189,7 @@ def _mean_of_touching(taps: tuple[int, ...], x: Array) -> Array:
 def _tangent_of_mean(taps: tuple[int, ...], primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     """With windows as axes of their own: slower, but the gradient is then each mean's, spread over its window at once.
 
-    That of slices is a sum of arrays that are mostly zeros, in bfloat16 eight times slower.
+    That of slices is a sum of arrays that are mostly zeros, in bfloat16 some ten times slower.
     """
     (t,) = tangents
     ends = [size // tap * tap for size, tap in zip(t.shape[1:-1], taps, strict=True)]
