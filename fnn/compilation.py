@@ -6,9 +6,12 @@ unless it is told where; fnn tells it, the first time that it is about to compil
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +73,24 @@ def use_cache() -> Path | None:
     config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     return folder
+
+
+@contextmanager
+def unkept() -> Iterator[None]:
+    """What is compiled within is not kept, in whatever folder: for programs that XLA cannot write down.
+
+    Example:
+        >>> with unkept():
+        ...     print(jax.jit(lambda x: x + 1)(1))
+        2
+    """
+    config: Any = jax.config
+    before = config.jax_persistent_cache_min_compile_time_secs
+    config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
+    try:
+        yield
+    finally:
+        config.update("jax_persistent_cache_min_compile_time_secs", before)
 
 
 def tend(folder: Path, max_bytes: int = MAX_BYTES) -> None:

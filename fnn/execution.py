@@ -6,8 +6,8 @@ give the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from fnn.compilation import unkept
 from fnn.errors import InputError, expect
 from fnn.types import Batch, Metrics, Objective, TrainState
 
@@ -49,10 +50,20 @@ Advance = Callable[[Carry, Batch, Any, Any], tuple[Carry, Any]]
 """
 
 
-def compiled_advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> tuple[StepFn, Advance]:
-    """The step for an objective and an optimizer, and the program; a second training with the same two compiles none.
+class Program(NamedTuple):
+    """A training step, and what repeats it.
 
-    The step is traced once for both: :func:`check_step` looks at what the program then repeats.
+    Attributes:
+        step: the step, as a function of ``jax.jit``, so that it is traced once to be looked at and to be repeated.
+        advance: the program, for what it is to be compiled with.
+    """
+
+    step: Any
+    advance: Callable[[Mapping[str, Any]], Advance]
+
+
+def compiled_advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> Program:
+    """The step for an objective and an optimizer, and the program; a second training with the same two compiles none.
 
     What an objective closes over is read when it is traced, as everywhere in JAX.
     """
@@ -64,7 +75,7 @@ def compiled_advance(make_step: Callable[..., StepFn], objective: Objective, opt
     return _remembered(*known)
 
 
-def _advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> tuple[StepFn, Advance]:
+def _advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> Program:
     traced_once = jax.jit(make_step(objective, optimizer), inline=True)
     step = tallied(traced_once)
 
@@ -76,10 +87,23 @@ def _advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: 
         carry = jax.lax.fori_loop(first, last, body, carry)
         return carry, carry.train_state.step + 0
 
-    return traced_once, jax.jit(advance, donate_argnums=0)
+    @cache
+    def compiled(*options: tuple[str, Any]) -> Advance:
+        if not options:
+            return jax.jit(advance, donate_argnums=0)
+        with_options = jax.jit(advance, donate_argnums=0, compiler_options=dict(options))
+
+        def run(*arguments: Any) -> tuple[Carry, Any]:
+            with unkept():  # XLA has no written form of oneDNN's operations
+                done: tuple[Carry, Any] = with_options(*arguments)
+            return done
+
+        return run
+
+    return Program(traced_once, lambda options: compiled(*options.items()))
 
 
-_remembered: Callable[..., tuple[StepFn, Advance]] = lru_cache(maxsize=8)(_advance)
+_remembered: Callable[..., Program] = lru_cache(maxsize=8)(_advance)
 
 
 def tallied(step: StepFn) -> Callable[[Carry, Any], Carry]:
@@ -118,14 +142,18 @@ def read_means(tally: Tally) -> dict[str, float]:
     return {name: float(host.sums[name] / host.examples) for name in names}
 
 
-def check_step(step: StepFn, train_state: TrainState, batch: Any) -> list[str]:
+def check_step(before: Any, after: Any, metrics: Mapping[str, Any]) -> list[str]:
     """The names of the metrics, after a look at whether the step leaves shapes and dtypes as they are.
+
+    Args:
+        before: the training state that goes into the step, or the shapes of one.
+        after: the shapes of what comes out.
+        metrics: those of its metrics.
 
     Raises:
         InputError: an update changes the shape or dtype of a parameter or state, so that it could not be repeated.
     """
-    after, metrics = jax.eval_shape(step, train_state, batch)
-    before = jax.eval_shape(lambda tree: tree, train_state)
+    before = jax.eval_shape(lambda tree: tree, before)
     structures: list[Any] = [jax.tree.structure(tree) for tree in (after, before)]
     if structures[0] != structures[1]:
         raise InputError("fit: expected a model that returns its state in the structure in which it was given")

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Jaxpr
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fnn.compilation import use_cache
 from fnn.errors import InputError, expect
+from fnn.lowering.walking import products
 from fnn.types import is_key
 
 _AXIS = "runs"
@@ -204,7 +204,7 @@ def sweep(
     mapped, n_workers = together, 1
     if len(places) == 1 and places[0].platform == "cpu" and _most_flops(traced(together, size)) >= size * _LARGE:
         mapped = _in_turn(one)
-        n_workers = _n_workers(n_runs, any(map(_is_divided, _products(traced(mapped, 1).jaxpr))))
+        n_workers = _n_workers(n_runs, any(map(_is_divided, products(traced(mapped, 1).jaxpr))))
     limit = (_free(places) if max_bytes is None else max_bytes) // n_workers
     wanted = -(-n_runs // n_workers) if chunk_size is None else chunk_size
     size, execute = _fitting(
@@ -239,21 +239,9 @@ def _in_turn(one: Callable[..., Any]) -> Callable[..., Any]:
     return mapped
 
 
-def _products(jaxpr: Any) -> Iterator[Any]:
-    """The matrix products and convolutions of a program, those in its loops and calls too."""
-    for eqn in jaxpr.eqns:
-        if eqn.primitive.name in ("dot_general", "conv_general_dilated"):
-            yield eqn
-        for value in eqn.params.values():
-            for part in value if isinstance(value, tuple) else (value,):
-                body = getattr(part, "jaxpr", part)  # closed over constants or not
-                if isinstance(body, Jaxpr):
-                    yield from _products(body)
-
-
 def _most_flops(program: Any) -> int:
     """The floating-point operations of the largest of its products."""
-    return max(map(_flops, _products(program.jaxpr)), default=0)
+    return max(map(_flops, products(program.jaxpr)), default=0)
 
 
 def _flops(eqn: Any) -> int:

@@ -1,7 +1,8 @@
 """Convolutions in the one layout that XLA's CPU compiler has a fast algorithm for: batch, spatial axes, channels.
 
 Outside of loops the compiler brings a convolution into this layout itself; within the body of a loop it does not, and
-runs what differentiation makes of a convolution by a naive algorithm, some 16 times slower (jax issue 12868).
+runs what differentiation makes of a convolution by a naive algorithm, some 16 times slower (jax issue 12868). With
+groups the weight gradient is naive everywhere, and 30 to 100 times slower; here each group is a convolution of its own.
 
 What is transposed is kept apart from what it comes from: the compiler would otherwise compute it once more in the order
 of the transposition, pooling and activation included, number by number.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 from jax import lax
 
 _barrier: Any = lax.optimization_barrier  # JAX leaves it without types
@@ -40,11 +42,14 @@ def channels_last(
         **params: the others.
 
     Returns:
-        The result; ``None`` if the convolution has this layout already, or has groups of the batch.
+        The result; ``None`` if the convolution has this layout already.
     """
     n_axes = len(padding)
-    if batch_group_count != 1 or n_axes not in (1, 2):
+    if n_axes not in (1, 2):
         return None
+    if batch_group_count != 1:
+        of_one = {"dimension_numbers": dimension_numbers, "padding": padding, "lhs_dilation": lhs_dilation}
+        return _by_groups(x, w, batch_group_count, feature_group_count=feature_group_count, **of_one, **params)
     x_axes, w_axes, y_axes = (tuple(spec) for spec in dimension_numbers)
     data = (0, n_axes + 1, *range(1, n_axes + 1))
     weights = (n_axes + 1, n_axes, *range(n_axes))
@@ -70,3 +75,23 @@ def channels_last(
     )
     places = dict(zip(y_axes, (0, n_axes + 1, *range(1, n_axes + 1)), strict=True))
     return lax.transpose(y, tuple(places[axis] for axis in range(n_axes + 2)))
+
+
+def _by_groups(x: Any, w: Any, n_groups: int, *, dimension_numbers: Any, **params: Any) -> Any:
+    """Groups of the batch, each convolved with its own windows, one after the other."""
+    params |= {"dimension_numbers": dimension_numbers, "batch_group_count": 1}
+
+    def of_one(pair: tuple[Any, Any]) -> Any:
+        y = channels_last(*pair, **params)
+        return lax.conv_general_dilated_p.bind(*pair, **params) if y is None else y
+
+    x_axes, w_axes, y_axes = dimension_numbers
+    groups = _divided(x, x_axes[0], n_groups), _divided(w, w_axes[0], n_groups)
+    y = jnp.moveaxis(lax.map(of_one, groups), 0, y_axes[1])
+    return lax.collapse(y, y_axes[1], y_axes[1] + 2)
+
+
+def _divided(x: Any, axis: int, n_groups: int) -> Any:
+    """The groups along an axis, as an axis before all others."""
+    shape = (*x.shape[:axis], n_groups, x.shape[axis] // n_groups, *x.shape[axis + 1 :])
+    return jnp.moveaxis(x.reshape(shape), axis, 0)

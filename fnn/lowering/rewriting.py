@@ -16,6 +16,7 @@ import jax
 from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
 from fnn.lowering.convolutions import channels_last
+from fnn.lowering.halves import COMPARISONS, EXTREMA, compared_in_float32
 from fnn.lowering.pooling import given_back
 from fnn.lowering.products import plain_product
 
@@ -25,7 +26,7 @@ _WITH_BODIES = frozenset(
         *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"),
     }
 )
-_KNOWN = frozenset({"dot_general", "conv_general_dilated", "select_and_scatter_add"})
+_KNOWN = frozenset({"dot_general", "conv_general_dilated", "select_and_scatter_add"}) | COMPARISONS | EXTREMA
 
 
 def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,7 +36,7 @@ def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
     factor transposed; it becomes a transposition and a plain product. The gradients of a convolution are convolutions
     with batch and channels exchanged, which within a loop run on one thread and by a naive algorithm; they become
     transpositions and a convolution with channels last. The gradient of pooling by the maximum goes window by window;
-    it becomes comparisons of strided slices. Everything else stays as it is.
+    it becomes comparisons of strided slices. Numbers of 16 bits are compared in 32. Everything else stays as it is.
 
     Apply it to a whole training step: forward pass, gradient and update. Under ``vmap``, it belongs outside:
     ``canonical(vmap(step))`` sees the products of all members as they will be computed.
@@ -128,6 +129,8 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
         return channels_last(*map(read, eqn.invars), **eqn.params)
     if name == "select_and_scatter_add":
         return given_back(*map(read, eqn.invars), **eqn.params)
+    if name in COMPARISONS or name in EXTREMA:
+        return compared_in_float32(eqn.primitive, *map(read, eqn.invars), **eqn.params)
     return None
 
 

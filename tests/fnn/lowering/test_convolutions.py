@@ -21,6 +21,8 @@ CASES = {
     "cut off": {"padding": ((0, 0), (3, -1))},
     "wide padding": {"padding": ((4, 5), (0, 6))},
     "groups": {"padding": "SAME", "feature_group_count": 2},
+    "groups, stride and dilation": {"window_strides": (2, 1), "rhs_dilation": (1, 2), "feature_group_count": 2}
+    | {"padding": ((2, 0), (0, 1))},
 }
 LAYOUTS = [("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW"), ("HWNC", "IOHW", "CNHW")]
 
@@ -30,7 +32,8 @@ def shaped(spec: str, sizes: dict[str, int], seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("case", "layout"), [*itertools.product(CASES, LAYOUTS[:1]), *itertools.product(["stride", "cut off"], LAYOUTS[1:])]
+    ("case", "layout"),
+    [*itertools.product(CASES, LAYOUTS[:1]), *itertools.product(["stride", "cut off", "groups"], LAYOUTS[1:])],
 )
 def test_gradients(case, layout):
     arguments = {"window_strides": (1, 1), "dimension_numbers": layout} | CASES[case]
@@ -52,9 +55,9 @@ def test_gradients(case, layout):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
     operations = str(jax.make_jaxpr(rewritten)(x, w))
     assert operations == str(jax.make_jaxpr(canonical(rewritten))(x, w))
-    if "feature_group_count" not in arguments:
-        fast = "lhs_spec=(0, 3, 1, 2), rhs_spec=(3, 2, 0, 1), out_spec=(0, 3, 1, 2)"
-        assert operations.count("conv_general_dilated[") == operations.count(fast) > 0
+    fast = "lhs_spec=(0, 3, 1, 2), rhs_spec=(3, 2, 0, 1), out_spec=(0, 3, 1, 2)"
+    assert operations.count("conv_general_dilated[") == operations.count(fast) > 0
+    assert "batch_group_count=2" not in operations
 
 
 def test_one_axis_and_three():

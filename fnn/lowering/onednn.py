@@ -1,0 +1,52 @@
+"""Products and convolutions in bfloat16 by oneDNN, where XLA's CPU compiler has it.
+
+XLA's own convolution brings bfloat16 numbers to float32 first. jaxlib comes with oneDNN, whose kernels use the
+processor's bfloat16 instructions, but the compiler does not ask for them unless told to: 128 images of 14 x 14 x 32,
+convolved with 3 x 3 x 32 x 64, take 1.7 ms then, and 4 to 6 without. In float32 a whole step gains nothing by them.
+A program that asks for them cannot be kept on disk (:func:`fnn.compilation.unkept`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from fnn.lowering.walking import products
+
+_OPTIONS = MappingProxyType({"xla_cpu_use_onednn": True, "xla_cpu_experimental_onednn_custom_call": True})
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def compiler_options(jaxpr: Any) -> Mapping[str, Any]:
+    """What to compile a program with: nothing, unless it multiplies bfloat16 numbers on a CPU.
+
+    Args:
+        jaxpr: the program, such as ``jax.jit(step).trace(*arguments).jaxpr``.
+
+    Returns:
+        For the ``compiler_options`` of ``jax.jit``. Programs without bfloat16 are compiled as they always are, to the
+        same bits.
+
+    Example:
+        >>> dict(compiler_options(jax.make_jaxpr(jnp.dot)(jnp.ones((2, 2)), jnp.ones((2, 2)))))
+        {}
+    """
+    if jax.default_backend() != "cpu":
+        return _NONE
+    factors = (atom.aval for product in products(jaxpr) for atom in product.invars)
+    return _known() if any(factor.dtype == jnp.bfloat16 for factor in factors) else _NONE
+
+
+@cache
+def _known() -> Mapping[str, Any]:
+    """The options, if this version of the compiler takes them: they are no promise of XLA's."""
+    try:
+        jax.jit(lambda: jnp.zeros(()), compiler_options=dict(_OPTIONS))()
+    except jax.errors.JaxRuntimeError:
+        return _NONE
+    return _OPTIONS
