@@ -21,11 +21,12 @@ from benchmarks.networks import NETWORKS, Network
 from benchmarks.peers import SYSTEMS, System
 
 _FIRST_STEP = """
+import dataclasses
 import jax, numpy as np, optax, fnn
 from benchmarks.networks import NETWORKS, examples
 from benchmarks.peers.fnn_fit import build
 network = NETWORKS[{network!r}]
-x, y = (part[: network.batch_size] for part in examples(network, None))
+x, y = examples(dataclasses.replace(network, n_examples=network.batch_size), None)
 model = build(network)
 params, state = model.init(jax.random.key(0), x[:1])
 objective = fnn.supervised(model, fnn.softmax_cross_entropy_with_integer_labels)

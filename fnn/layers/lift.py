@@ -48,6 +48,7 @@ def compiled_init(init: InitFn) -> InitFn:
     a second (20 s to 3 s for a network of 15 layers). Within another program that is being compiled it becomes part of
     that.
     """
+    use_cache()  # before the key is made, which is a program too, if only the model is made before it
 
     @cache
     def program() -> Callable[..., tuple[Params, State]]:
