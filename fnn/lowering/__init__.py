@@ -1,7 +1,7 @@
 """Equal computations in forms that XLA's CPU compiler runs faster inside a compiled loop.
 
-``rewriting`` walks through a computation; ``products``, ``convolutions``, ``pooling`` and ``halves`` each know one kind
-of operation. ``onednn`` tells the compiler which kernels to take.
+``rewriting`` walks through a computation; ``products``, ``convolutions``, ``pooling``, ``flattening`` and ``halves``
+each know one kind of operation. ``onednn`` tells the compiler which kernels to take.
 """
 
 from fnn.lowering.onednn import compiler_options as compiler_options

@@ -16,6 +16,7 @@ import jax
 from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
 from fnn.lowering.convolutions import channels_last
+from fnn.lowering.flattening import flattened
 from fnn.lowering.halves import COMPARISONS, EXTREMA, compared_in_float32
 from fnn.lowering.pooling import given_back
 from fnn.lowering.products import plain_product
@@ -26,7 +27,7 @@ _WITH_BODIES = frozenset(
         *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"),
     }
 )
-_KNOWN = frozenset({"dot_general", "conv_general_dilated", "select_and_scatter_add"}) | COMPARISONS | EXTREMA
+_KNOWN = frozenset({"dot_general", "conv_general_dilated", "select_and_scatter_add", "reshape"}) | COMPARISONS | EXTREMA
 
 
 def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,7 +37,8 @@ def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
     factor transposed; it becomes a transposition and a plain product. The gradients of a convolution are convolutions
     with batch and channels exchanged, which within a loop run on one thread and by a naive algorithm; they become
     transpositions and a convolution with channels last. The gradient of pooling by the maximum goes window by window;
-    it becomes comparisons of strided slices. Numbers of 16 bits are compared in 32. Everything else stays as it is.
+    it becomes comparisons of strided slices. Numbers of 16 bits are compared in 32. What is made flat is
+    computed before. Everything else stays as it is.
 
     Apply it to a whole training step: forward pass, gradient and update. Under ``vmap``, it belongs outside:
     ``canonical(vmap(step))`` sees the products of all members as they will be computed.
@@ -76,10 +78,12 @@ class _Surroundings(NamedTuple):
     Attributes:
         transposed: what a variable is the transpose of, if it is that of a matrix.
         flipped: variables that are used only to be transposed, as matrices.
+        apart: variables that a barrier keeps apart from what they come from.
     """
 
     transposed: dict[Var, Any]
     flipped: set[Var]
+    apart: set[Var]
 
 
 def _surroundings(jaxpr: Jaxpr) -> _Surroundings:
@@ -93,7 +97,8 @@ def _surroundings(jaxpr: Jaxpr) -> _Surroundings:
             flipped.add(eqn.invars[0])
         else:
             used_as_is.update(atom for atom in eqn.invars if not isinstance(atom, Literal))
-    return _Surroundings(transposed, flipped - used_as_is)
+    barriers = [eqn for eqn in jaxpr.eqns if eqn.primitive.name == "optimization_barrier"]
+    return _Surroundings(transposed, flipped - used_as_is, {var for eqn in barriers for var in eqn.outvars})
 
 
 def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
@@ -129,6 +134,8 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
         return channels_last(*map(read, eqn.invars), **eqn.params)
     if name == "select_and_scatter_add":
         return given_back(*map(read, eqn.invars), **eqn.params)
+    if name == "reshape" and not isinstance(eqn.invars[0], Literal) and eqn.invars[0] not in around.apart:
+        return flattened(*map(read, eqn.invars), **eqn.params)
     if name in COMPARISONS or name in EXTREMA:
         return compared_in_float32(eqn.primitive, *map(read, eqn.invars), **eqn.params)
     return None
