@@ -31,5 +31,5 @@ def test_other_reshapes_stay():
 
 
 def test_a_number_written_in_the_program():
-    assert canonical(lambda x: x + jnp.reshape(2.0, (1, 1)))(jnp.zeros(1)).tolist() == [[2.0]]
+    assert canonical(lambda x: x + jnp.reshape(2.0, (1, 1)))(jnp.zeros((1, 1))).tolist() == [[2.0]]
     assert operations(lambda x: x + jax.lax.reshape(2.0, (1,)), jnp.zeros(1))[-1] == "add"
