@@ -6,7 +6,6 @@ Their states are pytrees of arrays of fixed shapes, so that they are kept and re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from fnn.errors import expect, is_whole
+from fnn.errors import expect, is_real, is_whole
 from fnn.types import TrainState
 
 Mode = Literal["min", "max"]
@@ -231,16 +230,6 @@ def reduce_on_plateau(
         return {"best": best, "waited": np.int32(waited), "resting": np.int32(resting)}, Decision(train_state)
 
     return Callback("reduce_on_plateau", init, update)
-
-
-def is_real(value: Any) -> bool:
-    """Whether this is one number, of Python, NumPy or JAX.
-
-    Example:
-        >>> is_real(0.5), is_real(np.float32(0.5)), is_real(jnp.ones(())), is_real("0.5"), is_real(np.ones(1))
-        (True, True, True, False, False)
-    """
-    return isinstance(value, Real) or (getattr(value, "shape", None) == () and value.dtype.kind in "iuf")
 
 
 def _check_count(where: str, what: str, value: Any, least: int) -> None:

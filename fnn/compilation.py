@@ -1,7 +1,7 @@
 """Compiled programs, kept on disk from one run of Python to the next.
 
 Compiling a training step takes a second or more; reading it back takes milliseconds. JAX can do this, but does not
-unless it is told where; fnn tells it, the first time that it is about to compile something.
+unless it is told where; fnn tells it when the first model is made, so that the programs that make keys are kept too.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +48,8 @@ def use_cache() -> Path | None:
     """Lets JAX keep what it compiles from now on, however small; the second call in a process does nothing.
 
     What the user has decided stays: a folder set by ``JAX_COMPILATION_CACHE_DIR`` or ``jax.config``, or a cache turned
-    off there. ``FNN_CACHE=0`` in the environment turns this one off. A folder that cannot be written to is no error;
+    off there. A folder that is set later takes the place of fnn's, with fnn's thresholds, by which every program is
+    kept. ``FNN_CACHE=0`` in the environment turns this one off. A folder that cannot be written to is no error;
     there is no cache then.
 
     Returns:
@@ -75,9 +77,19 @@ def use_cache() -> Path | None:
     return folder
 
 
+class _Unkept:
+    """The threads that are within :func:`unkept`, and what the first of them found."""
+
+    lock = threading.Lock()
+    count = 0
+    before = 0.0
+
+
 @contextmanager
 def unkept() -> Iterator[None]:
     """What is compiled within is not kept, in whatever folder: for programs that XLA cannot write down.
+
+    The switch is JAX's, for all threads: what another thread compiles meanwhile is not kept either.
 
     Example:
         >>> with unkept():
@@ -85,12 +97,19 @@ def unkept() -> Iterator[None]:
         2
     """
     config: Any = jax.config
-    before = config.jax_persistent_cache_min_compile_time_secs
-    config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
+    switch = "jax_persistent_cache_min_compile_time_secs"
+    with _Unkept.lock:
+        if _Unkept.count == 0:
+            _Unkept.before = getattr(config, switch)
+            config.update(switch, math.inf)
+        _Unkept.count += 1
     try:
         yield
     finally:
-        config.update("jax_persistent_cache_min_compile_time_secs", before)
+        with _Unkept.lock:
+            _Unkept.count -= 1
+            if _Unkept.count == 0:
+                config.update(switch, _Unkept.before)
 
 
 def tend(folder: Path, max_bytes: int = MAX_BYTES) -> None:

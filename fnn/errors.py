@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+import math
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -77,3 +78,19 @@ def is_whole(value: Any) -> bool:
         (True, False, False)
     """
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_real(value: Any) -> bool:
+    """Whether this is one finite number, of Python, NumPy or JAX; ``True`` is none.
+
+    Example:
+        >>> import numpy as np
+        >>> [is_real(value) for value in (0.5, 3, np.float32(0.5), np.ones(()), np.ones(1), "0.5", True, math.nan)]
+        [True, True, True, True, False, False, False, False]
+    """
+    is_number = isinstance(value, Real) or (hasattr(value, "dtype") and getattr(value, "shape", None) == ())
+    is_truth = isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool"
+    try:
+        return is_number and not is_truth and math.isfinite(value)
+    except TypeError:  # complex numbers, texts and keys
+        return False

@@ -18,10 +18,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fnn import activations
-from fnn.callbacks import Callback, early_stopping, is_real, keep_best
+from fnn.callbacks import Callback, early_stopping, keep_best
 from fnn.data.batching import effective_size
 from fnn.data.splitting import split
-from fnn.errors import expect, is_whole
+from fnn.errors import expect, is_real, is_whole
 from fnn.evaluation import evaluate, predict
 from fnn.models import mlp
 from fnn.objectives import supervised
@@ -92,7 +92,7 @@ class _Network(BaseEstimator):
         counts = weights > 0
         sound = is_whole(self.n_epochs) and self.n_epochs >= 1
         expect(sound, where, "a whole number n_epochs >= 1", f"n_epochs == {self.n_epochs!r}")
-        effective_size(self.batch_size, len(x))  # which refuses what is none
+        effective_size(self.batch_size, len(x), where)  # for its errors: fit asks for it again
         _check_stopping(where, self.validation_fraction, self.n_iter_no_change)
         # Kept apart from the hyperparameters, which may be set anew before what was learned is used.
         self._network = *self._recipe(where, x.shape[1]), n_outputs

@@ -55,14 +55,14 @@ class Program(NamedTuple):
 
     Attributes:
         step: the step, as a function of ``jax.jit``, so that it is traced once to be looked at and to be repeated.
-        advance: the program, for what it is to be compiled with.
+        compiled_with: makes the compiled program that repeats it, from the options for the compiler.
     """
 
     step: Any
-    advance: Callable[[Mapping[str, Any]], Advance]
+    compiled_with: Callable[[Mapping[str, Any]], Advance]
 
 
-def compiled_advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> Program:
+def program_for(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> Program:
     """The step for an objective and an optimizer, and the program; a second training with the same two compiles none.
 
     What an objective closes over is read when it is traced, as everywhere in JAX.
@@ -94,7 +94,7 @@ def _advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: 
         with_options = jax.jit(advance, donate_argnums=0, compiler_options=dict(options))
 
         def run(*arguments: Any) -> tuple[Carry, Any]:
-            with unkept():  # XLA has no written form of oneDNN's operations
+            with unkept():  # the options are those of fnn.lowering.onednn
                 done: tuple[Carry, Any] = with_options(*arguments)
             return done
 

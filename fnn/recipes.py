@@ -67,14 +67,15 @@ _DECOUPLED = ("adamw", "lion")
 def replaced(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of an earlier training, or of a run file, with others in their place.
 
-    What was set for a schedule that is replaced falls away where the new one has no such setting.
+    What was set for a schedule that is replaced, or for the default one, falls away where the new one has no such
+    setting.
 
     Example:
         >>> replaced({"schedule": "plateau", "plateau_patience": 2, "epochs": 3}, {"schedule": "cosine"})
         {'schedule': 'cosine', 'epochs': 3}
     """
     whole, old, new = {**before, **given}, before.get("schedule"), given.get("schedule")
-    if "schedule" not in given or old in (None, new):
+    if "schedule" not in given or old == new:
         return whole
     takes = _SCHEDULE_TAKES.get(new or "", ("warmup",))
     return {k: v for k, v in whole.items() if k in given or k in takes or k not in _OF_SCHEDULE}

@@ -18,7 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fnn.compilation import use_cache
 from fnn.errors import InputError, expect
-from fnn.lowering.walking import products
+from fnn.lowering.walking import multiplications
 from fnn.types import is_key
 
 _AXIS = "runs"
@@ -204,7 +204,7 @@ def sweep(
     mapped, n_workers = together, 1
     if len(places) == 1 and places[0].platform == "cpu" and _most_flops(traced(together, size)) >= size * _LARGE:
         mapped = _in_turn(one)
-        n_workers = _n_workers(n_runs, any(map(_is_divided, products(traced(mapped, 1).jaxpr))))
+        n_workers = _n_workers(n_runs, any(map(_is_divided, multiplications(traced(mapped, 1).jaxpr))))
     limit = (_free(places) if max_bytes is None else max_bytes) // n_workers
     wanted = -(-n_runs // n_workers) if chunk_size is None else chunk_size
     size, execute = _fitting(
@@ -241,7 +241,7 @@ def _in_turn(one: Callable[..., Any]) -> Callable[..., Any]:
 
 def _most_flops(program: Any) -> int:
     """The floating-point operations of the largest of its products."""
-    return max(map(_flops, products(program.jaxpr)), default=0)
+    return max(map(_flops, multiplications(program.jaxpr)), default=0)
 
 
 def _flops(eqn: Any) -> int:

@@ -23,7 +23,7 @@ from fnn.data.batching import effective_size
 from fnn.data.sources import as_source
 from fnn.divergence import all_finite, explain
 from fnn.errors import InputError, expect, is_whole
-from fnn.execution import Advance, Carry, StepFn, Tally, check_step, compiled_advance, empty_tally, read_means
+from fnn.execution import Advance, Carry, StepFn, Tally, check_step, empty_tally, program_for, read_means
 from fnn.feeding import Feed
 from fnn.lowering import compiler_options
 from fnn.objectives import loss_and_grad
@@ -307,11 +307,11 @@ def _run(
     source = as_source(data, "fit")
     order_key, step_key = split(key)
     feed = Feed(source, effective_size(batch_size, len(source)), order_key if shuffle else None)
-    program = compiled_advance(make_step, objective, optimizer)
+    program = program_for(make_step, objective, optimizer)
     begin = _begin(optimizer, params, state, step_key)
     traced = program.step.trace(begin, feed.spec())
     names = check_step(begin, *traced.out_info)
-    advance = program.advance(compiler_options(traced.jaxpr))
+    advance = program.compiled_with(compiler_options(traced.jaxpr))
     kept = Kept(Carry(begin, empty_tally(names)), init_all(callbacks, begin), 0, [], False)
     identity = identify(source, feed.batch_size, shuffle, key, callbacks) if checkpoints else {}
     with Saver(checkpoints, identity) as saver:

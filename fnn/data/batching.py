@@ -93,8 +93,8 @@ def count_examples(batch: Batch) -> int:
     return int(count)
 
 
-def effective_size(batch_size: int | None, count: int) -> int:
-    """The size of a batch out of ``count`` examples: at most all of them.
+def effective_size(batch_size: int | None, count: int, where: str = "data") -> int:
+    """The size of a batch out of ``count`` examples: at most all of them; ``where`` speaks in the error.
 
     Raises:
         InputError: ``batch_size`` is less than 1, or no whole number.
@@ -104,7 +104,7 @@ def effective_size(batch_size: int | None, count: int) -> int:
         (32, 100, 100)
     """
     sound = batch_size is None or (is_whole(batch_size) and batch_size >= 1)
-    expect(sound, "data", "a whole number batch_size >= 1, or None for all", f"batch_size == {batch_size!r}")
+    expect(sound, where, "a whole number batch_size >= 1, or None for all", f"batch_size == {batch_size!r}")
     return count if batch_size is None else min(batch_size, count)
 
 

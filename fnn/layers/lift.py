@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from fnn.compilation import use_cache
-from fnn.errors import InputError
+from fnn.errors import InputError, expect
 from fnn.types import InitFn, KeyArray, Model, Params, State, spec
 
 
@@ -63,7 +63,7 @@ def compiled_init(init: InitFn) -> InitFn:
     def compiled(key: KeyArray, x: Any) -> tuple[Params, State]:
         shapes = spec(x)
         # Within a program even what is made of a key from outside is traced; options of its own JAX would refuse there.
-        if isinstance(jax.random.key_data(key), jax.core.Tracer):
+        if isinstance(_data_of(key), jax.core.Tracer):
             return init(key, shapes)
         use_cache()
         leaves, tree = jax.tree.flatten(shapes)
@@ -75,6 +75,15 @@ def compiled_init(init: InitFn) -> InitFn:
         return params, state
 
     return compiled
+
+
+def _data_of(key: Any) -> Any:
+    try:
+        data = jax.random.key_data(key)
+    except TypeError:
+        raise InputError(f"init: expected key=jax.random.key(seed), got key == {key!r}") from None
+    expect(data.ndim == 1, "init", "key=jax.random.key(seed)", f"keys of shape {data.shape[:-1]}")
+    return data
 
 
 def lift(function: Callable[[Any], Any], where: str = "lift") -> Model:
@@ -118,4 +127,8 @@ def _returns_model(function: Any) -> bool:
         returned = function.__annotations__.get("return")
     except (AttributeError, NameError):  # a callable object; names that are there for the type checker only
         return False
-    return returned is Model or (isinstance(returned, str) and returned in ("Model", "fnn.Model"))
+    if isinstance(returned, str):  # as with "from __future__ import annotations"
+        around = getattr(function, "__globals__", {})
+        known = {"Model": around.get("Model"), "fnn.Model": getattr(around.get("fnn"), "Model", None)}
+        returned = known.get(returned)
+    return returned is Model

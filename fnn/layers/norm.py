@@ -179,11 +179,8 @@ def _moments(x: Array, axes: Sequence[int]) -> tuple[Array, Array]:
 
 def _standardize(x: Array, axes: Sequence[int], epsilon: float) -> Array:
     mean, var = _moments(x, axes)
-    return _scaled(x.astype(mean.dtype), mean, var, epsilon).astype(x.dtype)
-
-
-def _scaled(x: Array, mean: Array, var: Array, epsilon: float) -> Array:
-    return (x - jnp.broadcast_to(mean, x.shape)) * jnp.broadcast_to(jax.lax.rsqrt(var + epsilon), x.shape)
+    deviation = x.astype(mean.dtype) - jnp.broadcast_to(mean, x.shape)
+    return (deviation * jnp.broadcast_to(jax.lax.rsqrt(var + epsilon), x.shape)).astype(x.dtype)
 
 
 def _by_channel(params: Params, x: Array, mean: Array, var: Array, epsilon: float, affine: bool) -> Array:
@@ -194,8 +191,7 @@ def _by_channel(params: Params, x: Array, mean: Array, var: Array, epsilon: floa
     deviation = x.astype(dtype) - spread(mean.astype(dtype), x.shape)
     if not affine:
         return (deviation * spread(factor, x.shape)).astype(x.dtype)
-    scale, shift = (parameter("batch_norm", params, name) for name in ("scale", "shift"))
-    _check_channels("batch_norm", x, scale, 'params["scale"]')
+    scale, shift = _learned("batch_norm", params, x)
     y = deviation * spread(factor * scale.astype(dtype), x.shape) + spread(shift.astype(dtype), x.shape)
     return y.astype(jnp.result_type(x, scale, shift))
 
@@ -203,9 +199,15 @@ def _by_channel(params: Params, x: Array, mean: Array, var: Array, epsilon: floa
 def _affine(where: str, params: Params, x: Array, affine: bool) -> Array:
     if not affine:
         return x
-    scale, shift = parameter(where, params, "scale"), parameter(where, params, "shift")
-    _check_channels(where, x, scale, 'params["scale"]')
+    scale, shift = _learned(where, params, x)
     return x * spread(scale, x.shape) + spread(shift, x.shape)
+
+
+def _learned(where: str, params: Params, x: Array) -> tuple[Array, Array]:
+    scale, shift = (parameter(where, params, name) for name in ("scale", "shift"))
+    _check_channels(where, x, scale, 'params["scale"]')
+    _check_channels(where, x, shift, 'params["shift"]')
+    return scale, shift
 
 
 def _check_channels(where: str, x: Any, vector: Any, what: str) -> None:

@@ -2,7 +2,7 @@
 
 Outside of loops the compiler brings a convolution into this layout itself; within the body of a loop it does not, and
 runs what differentiation makes of a convolution by a naive algorithm, some 16 times slower (jax issue 12868). With
-groups the weight gradient is naive everywhere, and 30 to 100 times slower; here each group is a convolution of its own.
+groups the weight gradient is naive everywhere, and 30 to 300 times slower; here each group is a convolution of its own.
 
 What is transposed is kept apart from what it comes from: the compiler would otherwise compute it once more in the order
 of the transposition, pooling and activation included, number by number.
@@ -42,7 +42,7 @@ def channels_last(
         **params: the others.
 
     Returns:
-        The result; ``None`` if the convolution has this layout already.
+        The result; ``None`` if the convolution has this layout already, or other than one or two spatial axes.
     """
     n_axes = len(padding)
     if n_axes not in (1, 2):

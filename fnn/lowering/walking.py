@@ -8,13 +8,13 @@ from typing import Any
 from jax.extend.core import Jaxpr
 
 
-def products(jaxpr: Any) -> Iterator[Any]:
+def multiplications(jaxpr: Any) -> Iterator[Any]:
     """The matrix products and convolutions of a program.
 
     Example:
         >>> import jax
         >>> traced = jax.make_jaxpr(jax.jit(jax.numpy.dot))(jax.numpy.ones(2), jax.numpy.ones(2))
-        >>> [eqn.primitive.name for eqn in products(traced)]
+        >>> [eqn.primitive.name for eqn in multiplications(traced)]
         ['dot_general']
     """
     for eqn in jaxpr.eqns:
@@ -24,4 +24,4 @@ def products(jaxpr: Any) -> Iterator[Any]:
             for part in value if isinstance(value, tuple) else (value,):
                 body = getattr(part, "jaxpr", part)  # closed over constants or not
                 if isinstance(body, Jaxpr):
-                    yield from products(body)
+                    yield from multiplications(body)

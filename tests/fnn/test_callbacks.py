@@ -129,6 +129,8 @@ def test_what_cannot_be_meant(line):
     ):
         with pytest.raises(InputError, match=f"^reduce_on_plateau: expected {text}$"):
             reduce_on_plateau("loss", **{name: "a"})
+    with pytest.raises(InputError, match=r"min_rate to be a number, got min_rate == nan$"):
+        reduce_on_plateau("loss", min_rate=float("nan"))
     with pytest.raises(InputError, match=r"^keep_best: expected mode \"min\" or \"max\", got mode == 'best'$"):
         keep_best("loss", mode="best")
     with pytest.raises(InputError, match=r"^keep_best: expected a metric among loss, got 'accuracy'$"):

@@ -1,14 +1,17 @@
 """The cache of compiled programs, each time in a process of its own."""
 
+import math
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
 import pytest
 
-from fnn.compilation import cache_folder, tend
+from fnn.compilation import cache_folder, tend, unkept
 
 _TRAINING = """
 import sys, warnings
@@ -22,13 +25,21 @@ print(float(jax.jit(lambda x: (x @ x).sum())(jax.numpy.ones((3, 3)))))
 """
 
 
+_MODEL_FIRST = """
+import jax, fnn
+model = fnn.dense(1)
+key = jax.random.key(0)
+jax.block_until_ready(key)
+"""
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., tuple[list[str], str]]:
-    def run(**environment: str) -> tuple[list[str], str]:
+    def run(program: str = _TRAINING, **environment: str) -> tuple[list[str], str]:
         clean = {name: value for name, value in os.environ.items() if name not in ("FNN_CACHE", "XDG_CACHE_HOME")}
         clean |= {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)} | environment
         done = subprocess.run(
-            [sys.executable, "-c", _TRAINING], env=clean, capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True, timeout=60
         )
         return done.stdout.splitlines(), done.stderr
 
@@ -62,6 +73,35 @@ def test_cache_is_turned_off(run, tmp_path, environment):
     lines, _ = run(**environment)
     assert lines[1:] == ["None None", "27.0"]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_key_made_after_the_model_is_kept(run, tmp_path):
+    run(_MODEL_FIRST)
+    assert any("threefry" in name for name in programs(tmp_path / "fnn" / "jax"))
+
+
+def test_threads_that_keep_nothing():
+    """The last one out restores what the first one in has found, in whatever order they come and go."""
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, name)
+    inside, leave = [threading.Event() for _ in range(2)], [threading.Event() for _ in range(2)]
+
+    def stay(number):
+        with unkept():
+            inside[number].set()
+            assert leave[number].wait(10)
+
+    threads = [threading.Thread(target=stay, args=(number,)) for number in range(2)]
+    for number, thread in enumerate(threads):
+        thread.start()
+        assert inside[number].wait(10)
+    assert getattr(jax.config, name) == math.inf
+    leave[0].set()
+    threads[0].join()
+    assert getattr(jax.config, name) == math.inf
+    leave[1].set()
+    threads[1].join()
+    assert getattr(jax.config, name) == before
 
 
 def test_folder_of_the_user_stays(run, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from fnn import InputError
 from fnn.data import load_digits
-from fnn.recipes import learning_rates, optimizer, resolve
+from fnn.recipes import learning_rates, optimizer, replaced, resolve
 
 DIGITS = load_digits()
 
@@ -82,3 +82,9 @@ def test_images_are_augmented_unless_it_is_said_that_they_shall_not_be():
     # What is resolved stays as it is.
     settings = resolve({"model": "cnn", "augment": []}, mnist)
     assert resolve(settings, mnist) == settings
+
+
+def test_a_schedule_in_the_place_of_the_default_one():
+    assert replaced({"warmup": 2}, {"schedule": "one-cycle"}) == {"schedule": "one-cycle"}
+    assert replaced({"warmup": 2}, {"schedule": "linear"}) == {"warmup": 2, "schedule": "linear"}
+    assert replaced({"warmup": 2}, {"epochs": 3}) == {"warmup": 2, "epochs": 3}

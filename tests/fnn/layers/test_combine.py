@@ -68,6 +68,28 @@ def test_what_is_no_layer():
         model.apply({}, {}, 2)
 
 
+def test_a_model_of_somebody_else_is_no_layer_that_was_forgotten():
+    names: dict = {}
+    exec("class Model: pass\ndef double(x) -> 'Model':\n    return 2 * x", names)  # as in a module of its own
+    assert serial(names["double"]).apply({"00_double": {}}, {"00_double": {}}, jnp.ones(1))[0].tolist() == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("key", "came"),
+    [(0, "key == 0"), (None, "key == None"), ("a", "key == 'a'"), (jax.random.split(jax.random.key(0)), r"keys of .*")],
+)
+def test_what_is_no_key(key, came):
+    for model in (dense(2), serial(dense(2), relu)):
+        with pytest.raises(InputError, match=rf"^init: expected key=jax.random.key\(seed\), got {came}$"):
+            model.init(key, jnp.ones((1, 3)))
+
+
+def test_keys_of_the_old_kind():
+    x = jnp.ones((1, 3))
+    old, new = dense(2).init(jax.random.PRNGKey(0), x), dense(2).init(jax.random.key(0), x)
+    jax.tree.map(np.testing.assert_array_equal, old, new)
+
+
 def test_init_within_a_program_that_its_key_comes_from_outside():
     model, key, x = serial(dense(4), relu, dense(2)), jax.random.key(0), jnp.ones((1, 3))
     expected = model.init(key, x)

@@ -1,3 +1,5 @@
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -129,5 +131,10 @@ def test_unfit_arguments_parameters_and_batches():
         batch_norm().apply(params, {"mean": jnp.ones(4), "var": jnp.ones(4)}, jnp.ones((2, 4)))
     with pytest.raises(InputError, match=r'^batch_norm: expected x.shape\[-1\] == 3 \(length of state\["mean"\]\)'):
         batch_norm().apply(params, state, jnp.ones((2, 4)))
+    for layer, name in itertools.product((batch_norm(), layer_norm(), group_norm(1)), ("scale", "shift")):
+        params, state = layer.init(jax.random.key(0), jnp.ones((1, 3)))
+        with pytest.raises(InputError, match=rf'expected x.shape\[-1\] == 1 \(length of params\["{name}"\]\)'):
+            layer.apply(params | {name: jnp.ones(1)}, state, jnp.ones((2, 3)))
+    params, state = batch_norm().init(jax.random.key(0), jnp.ones((1, 3)))
     with pytest.raises(InputError, match=r"^batch_norm: expected the state .* that init gives, got state == {}$"):
         batch_norm().apply(params, {}, jnp.ones((2, 3)))

@@ -45,6 +45,18 @@ def test_others_stay(dtype):
     assert str(jax.make_jaxpr(canonical(lax.gt))(a, a[::-1])) == str(jax.make_jaxpr(lax.gt)(a, a[::-1]))
 
 
+def compared_in(jaxpr):
+    """Of all bodies, the dtypes in which numbers that are not integers are compared."""
+    found = set()
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name in OPERATIONS:
+            found |= {str(atom.aval.dtype) for atom in eqn.invars if jnp.issubdtype(atom.aval.dtype, jnp.floating)}
+        for value in eqn.params.values():
+            body = getattr(value, "jaxpr", value)
+            found |= compared_in(body) if hasattr(body, "eqns") else set()
+    return found
+
+
 def test_within_a_loop_and_a_gradient():
     def gradient(x):
         def body(_, x):
@@ -53,4 +65,7 @@ def test_within_a_loop_and_a_gradient():
         return lax.fori_loop(0, 2, body, x)
 
     x = jnp.array([-1.0, 0.0, 2.0], jnp.bfloat16)
+    traced = jax.make_jaxpr(canonical(gradient))(x)
+    assert compared_in(traced.jaxpr) == {"float32"}
+    assert "bfloat16" in compared_in(jax.make_jaxpr(gradient)(x).jaxpr)
     assert jax.jit(canonical(gradient))(x).tolist() == [0.0, 0.0, 2.0]

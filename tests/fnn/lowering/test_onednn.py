@@ -20,10 +20,17 @@ def product_in_a_loop(a):
     return jax.lax.fori_loop(0, 2, lambda _, a: a @ a, a)
 
 
-def test_only_products_of_bfloat16():
+@pytest.fixture
+def known():
+    """The options, where they make a difference: not on JAX 0.10, nor on a processor without bfloat16."""
+    if not onednn._known():
+        pytest.skip("oneDNN is not asked for here")
+    return onednn._known()
+
+
+def test_only_products_of_bfloat16(known):
     a = jnp.ones((2, 2))
-    asked = compiler_options(traced(product_in_a_loop, a.astype(jnp.bfloat16)))
-    assert asked == onednn._known() != {}
+    assert compiler_options(traced(product_in_a_loop, a.astype(jnp.bfloat16))) == known
     assert compiler_options(traced(product_in_a_loop, a)) == {}
     assert compiler_options(traced(product_in_a_loop, a.astype(jnp.float16))) == {}
     assert compiler_options(traced(lambda a: a + a, a.astype(jnp.bfloat16))) == {}
@@ -33,6 +40,25 @@ def test_not_on_other_devices(monkeypatch):
     a = jnp.ones((2, 2), jnp.bfloat16)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert compiler_options(traced(product_in_a_loop, a)) == {}
+
+
+def test_convolutions_are_of_onednn(known):
+    model, shape = MODELS["conv"]
+    x = jnp.zeros((16, *shape), jnp.bfloat16)
+    params, state = model.init(jax.random.key(0), x)
+    program = jax.jit(lambda params, x: model.apply(params, state, x)[0]).trace(params, x)
+    lowered = program.lower()
+    assert "__onednn$convolution" in lowered.compile(compiler_options=dict(compiler_options(program.jaxpr))).as_text()
+    assert "__onednn" not in lowered.compile().as_text()
+
+
+def test_options_of_no_effect_are_not_asked_for(monkeypatch):
+    monkeypatch.setattr(onednn, "_OPTIONS", {"xla_cpu_use_onednn": False})
+    onednn._known.cache_clear()
+    try:
+        assert compiler_options(traced(product_in_a_loop, jnp.ones((2, 2), jnp.bfloat16))) == {}
+    finally:
+        onednn._known.cache_clear()
 
 
 def test_a_compiler_that_does_not_know_the_option(monkeypatch):
@@ -119,7 +145,7 @@ def test_step_by_step_and_again_the_same_bits():
         assert all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-def test_nothing_is_kept_and_nothing_said(tmp_path):
+def test_nothing_is_kept_and_nothing_said(tmp_path, known):
     """XLA fails to write such programs down: it must not try."""
     names = "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"
     before = [getattr(jax.config, name) for name in names]
