@@ -91,7 +91,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_gradients(name):
+def test_gradients(name, known):
     """As near to those of float32 as a program without the options comes."""
     model, shape = MODELS[name]
     rng = np.random.default_rng(0)
