@@ -78,7 +78,7 @@ class _Surroundings(NamedTuple):
     Attributes:
         transposed: what a variable is the transpose of, if it is that of a matrix.
         flipped: variables that are used only to be transposed, as matrices.
-        apart: variables that a barrier keeps apart from what they come from.
+        apart: variables that are kept apart from what they come from, by a barrier or by coming from outside.
     """
 
     transposed: dict[Var, Any]
@@ -98,7 +98,8 @@ def _surroundings(jaxpr: Jaxpr) -> _Surroundings:
         else:
             used_as_is.update(atom for atom in eqn.invars if not isinstance(atom, Literal))
     barriers = [eqn for eqn in jaxpr.eqns if eqn.primitive.name == "optimization_barrier"]
-    return _Surroundings(transposed, flipped - used_as_is, {var for eqn in barriers for var in eqn.outvars})
+    apart = {*jaxpr.invars, *jaxpr.constvars, *(var for eqn in barriers for var in eqn.outvars)}
+    return _Surroundings(transposed, flipped - used_as_is, apart)
 
 
 def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
