@@ -22,8 +22,8 @@ def mixed_precision(model: Model, dtype: Any = jnp.bfloat16) -> Model:
 
     bfloat16 has the exponents of float32 and 8 significant bits: no loss has to be scaled. It pays where the machine
     multiplies bfloat16 fast: on accelerators, and on CPUs with instructions for it (AVX512-BF16, AMX), for which
-    :func:`fnn.fit` takes oneDNN's kernels from JAX 0.12 on. Such a program is compiled anew in each process, because
-    XLA cannot keep it. Older CPUs may well be slower than in float32.
+    :func:`fnn.fit` takes oneDNN's kernels if JAX has them (0.12 has, 0.10 has not). Such a program is compiled anew in
+    each process, because XLA cannot keep it. Other CPUs may well be slower than in float32.
     Layers of this library add up gradients over examples and places in float32. (With JAX 0.12 on a CPU one sum is
     beyond their reach: in the weights of a product over sequences, 1 percent and more are lost, growing with
     their length: a tenth for an LSTM over 400 places.)

@@ -20,6 +20,7 @@ from fnn.lowering.flattening import flattened
 from fnn.lowering.halves import COMPARISONS, EXTREMA, compared_in_float32
 from fnn.lowering.pooling import given_back
 from fnn.lowering.products import plain_product
+from fnn.lowering.walking import bodies
 
 _WITH_BODIES = frozenset(
     {
@@ -116,7 +117,7 @@ def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any]) -> lis
             results = _rewrite(eqn, read, around)
             if results is None:
                 primitive: Any = eqn.primitive
-                params = primitive.get_bind_params(_with_new_bodies(eqn))
+                params = primitive.get_bind_params(_with_newbodies(eqn))
                 results = primitive.bind(*map(read, eqn.invars), **params)
         known.update(zip(eqn.outvars, results if eqn.primitive.multiple_results else [results], strict=True))
     return [read(atom) for atom in jaxpr.outvars]
@@ -142,7 +143,7 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
     return None
 
 
-def _with_new_bodies(eqn: JaxprEqn) -> dict[str, Any]:
+def _with_newbodies(eqn: JaxprEqn) -> dict[str, Any]:
     if not _concerns(eqn):
         return eqn.params
     return {name: _new_body(value) for name, value in eqn.params.items()}
@@ -153,7 +154,7 @@ def _new_body(value: Any) -> Any:
         return _retraced(value.jaxpr, value.consts)
     if hasattr(value, "eqns"):
         return _retraced(value, ()).jaxpr
-    return tuple(map(_new_body, value)) if _bodies(value) else value  # the branches of a cond
+    return tuple(map(_new_body, value)) if bodies(value) else value  # the branches of a cond
 
 
 def _retraced(jaxpr: Jaxpr, consts: Sequence[Any]) -> Any:
@@ -169,9 +170,4 @@ def _concerns(eqn: JaxprEqn) -> bool:
         return True
     if eqn.primitive.name not in _WITH_BODIES:
         return False
-    return any(_concerns(inner) for value in eqn.params.values() for body in _bodies(value) for inner in body.eqns)
-
-
-def _bodies(value: Any) -> list[Any]:
-    """The jaxprs, with constants or without, that a parameter of an operation is, or consists of."""
-    return [part for part in (value if isinstance(value, tuple) else (value,)) if hasattr(part, "eqns")]
+    return any(_concerns(inner) for value in eqn.params.values() for body in bodies(value) for inner in body.eqns)

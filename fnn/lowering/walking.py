@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from jax.extend.core import Jaxpr
-
 
 def multiplications(jaxpr: Any) -> Iterator[Any]:
     """The matrix products and convolutions of a program.
@@ -21,7 +19,17 @@ def multiplications(jaxpr: Any) -> Iterator[Any]:
         if eqn.primitive.name in ("dot_general", "conv_general_dilated"):
             yield eqn
         for value in eqn.params.values():
-            for part in value if isinstance(value, tuple) else (value,):
-                body = getattr(part, "jaxpr", part)  # closed over constants or not
-                if isinstance(body, Jaxpr):
-                    yield from multiplications(body)
+            for body in bodies(value):
+                yield from multiplications(body)
+
+
+def bodies(value: Any) -> list[Any]:
+    """The jaxprs, with constants or without, that a parameter of an operation is, or consists of.
+
+    Example:
+        >>> import jax
+        >>> (call,) = jax.make_jaxpr(jax.jit(jax.numpy.sin))(0.0).eqns
+        >>> {name: len(bodies(value)) for name, value in call.params.items() if name in ("jaxpr", "name")}
+        {'jaxpr': 1, 'name': 0}
+    """
+    return [part for part in (value if isinstance(value, tuple) else (value,)) if hasattr(part, "eqns")]

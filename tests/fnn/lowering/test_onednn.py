@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 import fnn
 from fnn.lowering import compiler_options, onednn
@@ -149,7 +150,7 @@ def test_nothing_is_kept_and_nothing_said(tmp_path, known):
     """XLA fails to write such programs down: it must not try."""
     names = "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"
     before = [getattr(jax.config, name) for name in names]
-    reset = jax._src.compilation_cache.reset_cache
+    reset = compilation_cache.reset_cache
     try:
         reset()
         jax.config.update(names[0], str(tmp_path))
