@@ -106,7 +106,7 @@ if TYPE_CHECKING:
         softmax_cross_entropy as softmax_cross_entropy,
         softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
     )
-    from fnn.lowering import canonical as canonical
+    from fnn.lowering import canonical as canonical, compiler_options as compiler_options
     from fnn.mixed import mixed_precision as mixed_precision
     from fnn.models import (
         adaline as adaline,
@@ -255,6 +255,7 @@ _HOME = {
     "softmax_cross_entropy": "fnn.losses",
     "softmax_cross_entropy_with_integer_labels": "fnn.losses",
     "canonical": "fnn.lowering",
+    "compiler_options": "fnn.lowering",
     "mixed_precision": "fnn.mixed",
     "adaline": "fnn.models",
     "autoencoder": "fnn.models",

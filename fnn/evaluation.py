@@ -12,6 +12,7 @@ import numpy as np
 from fnn.compilation import use_cache
 from fnn.data.batching import batches, check_weights, count_examples, effective_size, to_host
 from fnn.errors import expect
+from fnn.lowering import compiler_options
 from fnn.types import ExampleLoss, Model, Params, State
 
 
@@ -95,7 +96,7 @@ def evaluate(
 @lru_cache(maxsize=64)
 def _forward(model: Model) -> Callable[..., Any]:
     # One compiled function per model, so that a second call compiles nothing.
-    return jax.jit(lambda params, state, x: model.apply(params, state, x)[0])
+    return jax.jit(lambda params, state, x: model.apply(params, state, x)[0], compiler_options=compiler_options())
 
 
 @lru_cache(maxsize=64)
@@ -108,4 +109,4 @@ def _score(model: Model, metrics: tuple[tuple[str, ExampleLoss], ...]) -> Callab
             expect(value.shape == n_examples, "evaluate", f"{name} to give one number per example", f"{value.shape}")
         return values
 
-    return jax.jit(score)
+    return jax.jit(score, compiler_options=compiler_options())

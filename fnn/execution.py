@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int
 
 from fnn.compilation import unkept
 from fnn.errors import InputError, expect
+from fnn.lowering import Options
 from fnn.types import Batch, Metrics, Objective, TrainState
 
 StepFn = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
@@ -59,7 +60,7 @@ class Program(NamedTuple):
     """
 
     step: Any
-    compiled_with: Callable[[Mapping[str, Any]], Advance]
+    compiled_with: Callable[[Options], Advance]
 
 
 def program_for(make_step: Callable[..., StepFn], objective: Objective, optimizer: Any) -> Program:
@@ -88,19 +89,19 @@ def _advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: 
         return carry, carry.train_state.step + 0
 
     @cache
-    def compiled(*options: tuple[str, Any]) -> Advance:
-        if not options:
-            return jax.jit(advance, donate_argnums=0)
-        with_options = jax.jit(advance, donate_argnums=0, compiler_options=dict(options))
+    def compiled(options: Options) -> Advance:
+        program = jax.jit(advance, donate_argnums=0, compiler_options=dict(options.given) or None)
+        if options.is_kept:
+            return program
 
         def run(*arguments: Any) -> tuple[Carry, Any]:
-            with unkept():  # the options are those of fnn.lowering.onednn
-                done: tuple[Carry, Any] = with_options(*arguments)
+            with unkept():
+                done: tuple[Carry, Any] = program(*arguments)
             return done
 
         return run
 
-    return Program(traced_once, lambda options: compiled(*options.items()))
+    return Program(traced_once, compiled)
 
 
 _remembered: Callable[..., Program] = lru_cache(maxsize=8)(_advance)

@@ -25,7 +25,7 @@ from fnn.divergence import all_finite, explain
 from fnn.errors import InputError, expect, is_whole
 from fnn.execution import Advance, Carry, StepFn, Tally, check_step, empty_tally, program_for, read_means
 from fnn.feeding import Feed
-from fnn.lowering import compiler_options
+from fnn.lowering import options_for
 from fnn.objectives import loss_and_grad
 from fnn.saving import Checkpoints, Kept, Saver, identify
 from fnn.types import KeyArray, Metrics, Objective, Params, State, TrainState, is_key
@@ -311,7 +311,7 @@ def _run(
     begin = _begin(optimizer, params, state, step_key)
     traced = program.step.trace(begin, feed.spec())
     names = check_step(begin, *traced.out_info)
-    advance = program.compiled_with(compiler_options(traced.jaxpr))
+    advance = program.compiled_with(options_for(traced.jaxpr))
     kept = Kept(Carry(begin, empty_tally(names)), init_all(callbacks, begin), 0, [], False)
     identity = identify(source, feed.batch_size, shuffle, key, callbacks) if checkpoints else {}
     with Saver(checkpoints, identity) as saver:

@@ -1,8 +1,10 @@
 """Equal computations in forms that XLA's CPU compiler runs faster inside a compiled loop.
 
 ``rewriting`` walks through a computation; ``products``, ``convolutions``, ``pooling``, ``flattening`` and ``halves``
-each know one kind of operation. ``onednn`` tells the compiler which kernels to take.
+each know one kind of operation, ``apart`` keeps two computations apart. ``options`` tells the compiler which libraries
+to call: ``onednn`` and ``ynnpack`` know when.
 """
 
-from fnn.lowering.onednn import compiler_options as compiler_options
+from fnn.lowering.options import Options as Options, options_for as options_for
 from fnn.lowering.rewriting import canonical as canonical
+from fnn.lowering.ynnpack import compiler_options as compiler_options

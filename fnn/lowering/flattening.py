@@ -11,7 +11,7 @@ from typing import Any
 
 from jax import lax
 
-_barrier: Any = lax.optimization_barrier  # JAX leaves it without types
+from fnn.lowering.apart import apart
 
 
 def flattened(x: Any, *, new_sizes: tuple[int, ...], **params: Any) -> Any:
@@ -27,4 +27,4 @@ def flattened(x: Any, *, new_sizes: tuple[int, ...], **params: Any) -> Any:
     """
     if x.ndim <= 2 or len(new_sizes) != 2 or new_sizes[0] != x.shape[0]:
         return None
-    return lax.reshape_p.bind(_barrier(x), new_sizes=new_sizes, **params)
+    return lax.reshape_p.bind(apart(x), new_sizes=new_sizes, **params)

@@ -26,18 +26,17 @@ _MARK = "__onednn"  # how its operations are called in a compiled program
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
-def compiler_options(jaxpr: Any) -> Mapping[str, Any]:
-    """What to compile a program with: nothing, unless it multiplies bfloat16 numbers on a CPU.
+def for_bfloat16(jaxpr: Any) -> Mapping[str, Any]:
+    """The options for the compiler: none, unless a program multiplies bfloat16 numbers on a CPU.
 
     Args:
         jaxpr: the program, such as ``jax.jit(step).trace(*arguments).jaxpr``.
 
     Returns:
-        For the ``compiler_options`` of ``jax.jit``. Programs without bfloat16 are compiled as they always are, to the
-        same bits.
+        They are to be used within :func:`fnn.compilation.unkept`.
 
     Example:
-        >>> dict(compiler_options(jax.make_jaxpr(jnp.dot)(jnp.ones((2, 2)), jnp.ones((2, 2)))))
+        >>> dict(for_bfloat16(jax.make_jaxpr(jnp.dot)(jnp.ones((2, 2)), jnp.ones((2, 2)))))
         {}
     """
     if jax.default_backend() != "cpu":

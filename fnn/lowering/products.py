@@ -15,14 +15,13 @@ from math import prod
 from typing import Any
 
 import jax
-from jax import lax
+
+from fnn.lowering.apart import apart, barrier
 
 # Columns up to which a factor counts as narrow, and bytes of a factor up to which transposing it pays: both
 # measured in a loop on two cores (Zen 4, 1 MiB of L2 each).
 _NARROW = 64
 _CHEAP_BYTES = 2 * 2**20
-
-_barrier: Any = lax.optimization_barrier  # JAX leaves it without types
 
 
 def plain_product(
@@ -75,8 +74,8 @@ def _transposed_product(a: Any, b: Any, flipped: bool, params: dict[str, Any]) -
     n_rows, n_columns = a.shape[1], b.shape[1]
     if min(n_rows, n_columns) <= _NARROW:
         if n_rows <= n_columns:
-            return _barrier(_product(a, b, params))
-        return _barrier(_product(b, a, params)).T
+            return barrier(_product(a, b, params))
+        return barrier(_product(b, a, params)).T
     # Which of the two is transposed decides in which order the result comes: in the one in which it is used.
     first = b if flipped else a
     if not _is_cheap(first):
@@ -89,7 +88,7 @@ def _is_cheap(x: Any) -> bool:
 
 
 def _product(a: Any, b: Any, params: dict[str, Any]) -> Any:
-    left, axis = (_barrier(_barrier(a).T), 1) if _is_cheap(a) else (a, 0)
+    left, axis = (barrier(apart(a).T), 1) if _is_cheap(a) else (a, 0)
     return jax.lax.dot_general_p.bind(  # the parameters are those of the primitive
         left, b, dimension_numbers=(((axis,), (0,)), ((), ())), **params
     )

@@ -10,7 +10,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 import fnn
-from fnn.lowering import compiler_options, onednn
+from fnn.lowering import onednn, options_for
 
 
 def traced(function, *arguments):
@@ -31,16 +31,16 @@ def known():
 
 def test_only_products_of_bfloat16(known):
     a = jnp.ones((2, 2))
-    assert compiler_options(traced(product_in_a_loop, a.astype(jnp.bfloat16))) == known
-    assert compiler_options(traced(product_in_a_loop, a)) == {}
-    assert compiler_options(traced(product_in_a_loop, a.astype(jnp.float16))) == {}
-    assert compiler_options(traced(lambda a: a + a, a.astype(jnp.bfloat16))) == {}
+    assert onednn.for_bfloat16(traced(product_in_a_loop, a.astype(jnp.bfloat16))) == known
+    assert onednn.for_bfloat16(traced(product_in_a_loop, a)) == {}
+    assert onednn.for_bfloat16(traced(product_in_a_loop, a.astype(jnp.float16))) == {}
+    assert onednn.for_bfloat16(traced(lambda a: a + a, a.astype(jnp.bfloat16))) == {}
 
 
 def test_not_on_other_devices(monkeypatch):
     a = jnp.ones((2, 2), jnp.bfloat16)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert compiler_options(traced(product_in_a_loop, a)) == {}
+    assert onednn.for_bfloat16(traced(product_in_a_loop, a)) == {}
 
 
 def test_convolutions_are_of_onednn(known):
@@ -49,7 +49,7 @@ def test_convolutions_are_of_onednn(known):
     params, state = model.init(jax.random.key(0), x)
     program = jax.jit(lambda params, x: model.apply(params, state, x)[0]).trace(params, x)
     lowered = program.lower()
-    assert "__onednn$convolution" in lowered.compile(compiler_options=dict(compiler_options(program.jaxpr))).as_text()
+    assert "__onednn$convolution" in lowered.compile(compiler_options=dict(options_for(program.jaxpr).given)).as_text()
     assert "__onednn" not in lowered.compile().as_text()
 
 
@@ -57,7 +57,7 @@ def test_options_of_no_effect_are_not_asked_for(monkeypatch):
     monkeypatch.setattr(onednn, "_OPTIONS", {"xla_cpu_use_onednn": False})
     onednn._known.cache_clear()
     try:
-        assert compiler_options(traced(product_in_a_loop, jnp.ones((2, 2), jnp.bfloat16))) == {}
+        assert onednn.for_bfloat16(traced(product_in_a_loop, jnp.ones((2, 2), jnp.bfloat16))) == {}
     finally:
         onednn._known.cache_clear()
 
@@ -66,7 +66,7 @@ def test_a_compiler_that_does_not_know_the_option(monkeypatch):
     monkeypatch.setattr(onednn, "_OPTIONS", {"xla_cpu_no_such_option": True})
     onednn._known.cache_clear()
     try:
-        assert compiler_options(traced(product_in_a_loop, jnp.ones((2, 2), jnp.bfloat16))) == {}
+        assert onednn.for_bfloat16(traced(product_in_a_loop, jnp.ones((2, 2), jnp.bfloat16))) == {}
     finally:
         onednn._known.cache_clear()
 
@@ -105,7 +105,7 @@ def test_gradients(name, known):
 
     def compiled(function):
         program = jax.jit(function).trace(params, state, (x, labels), None)
-        return program.lower().compile(compiler_options=dict(compiler_options(program.jaxpr)))
+        return program.lower().compile(compiler_options=dict(options_for(program.jaxpr).given))
 
     exact, half = gradient_in(jnp.float32), gradient_in(jnp.bfloat16)
     _, expected = exact(params, state, (x, labels), None)
