@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fnn.lowering.apart import apart
+from fnn.lowering.dilated import compact
 
 
 def channels_last(
@@ -42,7 +43,8 @@ def channels_last(
         **params: the others.
 
     Returns:
-        The result; ``None`` if the convolution has this layout already, or other than one or two spatial axes.
+        The result; ``None`` if the convolution has this layout already and spreads nothing out, or if it has other
+        than one or two spatial axes.
     """
     n_axes = len(padding)
     if n_axes not in (1, 2):
@@ -53,8 +55,13 @@ def channels_last(
     x_axes, w_axes, y_axes = (tuple(spec) for spec in dimension_numbers)
     data = (0, n_axes + 1, *range(1, n_axes + 1))
     weights = (n_axes + 1, n_axes, *range(n_axes))
+    params |= {
+        "dimension_numbers": lax.ConvDimensionNumbers(data, weights, data),
+        "batch_group_count": 1,
+        "feature_group_count": feature_group_count,
+    }
     if (x_axes, w_axes, y_axes) == (data, weights, data) and all(low >= 0 <= high for low, high in padding):
-        return None
+        return compact(x, w, padding=padding, lhs_dilation=lhs_dilation, **params)
     x, w = apart(x), apart(w)
     x = lax.transpose(x, (x_axes[0], *x_axes[2:], x_axes[1]))
     w = lax.transpose(w, (*w_axes[2:], w_axes[1], w_axes[0]))
@@ -63,16 +70,10 @@ def channels_last(
         config = [(low, high, step - 1) for (low, high), step in zip(padding, lhs_dilation, strict=True)]
         x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *config, (0, 0, 0)])
         padding, lhs_dilation = ((0, 0),) * n_axes, (1,) * n_axes
-    y = lax.conv_general_dilated_p.bind(
-        x,
-        w,
-        dimension_numbers=lax.ConvDimensionNumbers(data, weights, data),
-        padding=tuple(padding),
-        lhs_dilation=tuple(lhs_dilation),
-        batch_group_count=1,
-        feature_group_count=feature_group_count,
-        **params,
-    )
+    params |= {"padding": tuple(padding), "lhs_dilation": tuple(lhs_dilation)}
+    y = compact(x, w, **params)
+    if y is None:
+        y = lax.conv_general_dilated_p.bind(x, w, **params)
     places = dict(zip(y_axes, (0, n_axes + 1, *range(1, n_axes + 1)), strict=True))
     return lax.transpose(y, tuple(places[axis] for axis in range(n_axes + 2)))
 
