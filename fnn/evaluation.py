@@ -12,7 +12,7 @@ import numpy as np
 from fnn.compilation import use_cache
 from fnn.data.batching import batches, check_weights, count_examples, effective_size, to_host
 from fnn.errors import expect
-from fnn.lowering import compiler_options
+from fnn.lowering import canonical, compiler_options
 from fnn.types import ExampleLoss, Model, Params, State
 
 
@@ -96,7 +96,7 @@ def evaluate(
 @lru_cache(maxsize=64)
 def _forward(model: Model) -> Callable[..., Any]:
     # One compiled function per model, so that a second call compiles nothing.
-    return jax.jit(lambda params, state, x: model.apply(params, state, x)[0], compiler_options=compiler_options())
+    return _compiled(lambda params, state, x: model.apply(params, state, x)[0])
 
 
 @lru_cache(maxsize=64)
@@ -109,4 +109,10 @@ def _score(model: Model, metrics: tuple[tuple[str, ExampleLoss], ...]) -> Callab
             expect(value.shape == n_examples, "evaluate", f"{name} to give one number per example", f"{value.shape}")
         return values
 
-    return jax.jit(score, compiler_options=compiler_options())
+    return _compiled(score)
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """In the forms that a CPU is quick at, as in training."""
+    is_cpu = jax.default_backend() == "cpu"
+    return jax.jit(canonical(function) if is_cpu else function, compiler_options=compiler_options())

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fnn.lowering.apart import apart
+from fnn.lowering.depthwise import by_taps, window_gradient
 from fnn.lowering.dilated import compact
 
 
@@ -43,15 +44,17 @@ def channels_last(
         **params: the others.
 
     Returns:
-        The result; ``None`` if the convolution has this layout already and spreads nothing out, or if it has other
-        than one or two spatial axes.
+        The result; ``None`` if the convolution has this layout already and no faster form (:mod:`fnn.lowering.dilated`,
+        :mod:`fnn.lowering.depthwise`), or if it has other than one or two spatial axes.
     """
     n_axes = len(padding)
     if n_axes not in (1, 2):
         return None
     if batch_group_count != 1:
-        of_one = {"dimension_numbers": dimension_numbers, "padding": padding, "lhs_dilation": lhs_dilation}
-        return _by_groups(x, w, batch_group_count, feature_group_count=feature_group_count, **of_one, **params)
+        params |= {"dimension_numbers": dimension_numbers, "padding": padding, "lhs_dilation": lhs_dilation}
+        params["feature_group_count"] = feature_group_count
+        y = window_gradient(x, w, batch_group_count, **params)
+        return _by_groups(x, w, batch_group_count, **params) if y is None else y
     x_axes, w_axes, y_axes = (tuple(spec) for spec in dimension_numbers)
     data = (0, n_axes + 1, *range(1, n_axes + 1))
     weights = (n_axes + 1, n_axes, *range(n_axes))
@@ -61,7 +64,7 @@ def channels_last(
         "feature_group_count": feature_group_count,
     }
     if (x_axes, w_axes, y_axes) == (data, weights, data) and all(low >= 0 <= high for low, high in padding):
-        return compact(x, w, padding=padding, lhs_dilation=lhs_dilation, **params)
+        return _in_a_faster_form(x, w, padding=padding, lhs_dilation=lhs_dilation, **params)
     x, w = apart(x), apart(w)
     x = lax.transpose(x, (x_axes[0], *x_axes[2:], x_axes[1]))
     w = lax.transpose(w, (*w_axes[2:], w_axes[1], w_axes[0]))
@@ -71,11 +74,17 @@ def channels_last(
         x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *config, (0, 0, 0)])
         padding, lhs_dilation = ((0, 0),) * n_axes, (1,) * n_axes
     params |= {"padding": tuple(padding), "lhs_dilation": tuple(lhs_dilation)}
-    y = compact(x, w, **params)
+    y = _in_a_faster_form(x, w, **params)
     if y is None:
         y = lax.conv_general_dilated_p.bind(x, w, **params)
     places = dict(zip(y_axes, (0, n_axes + 1, *range(1, n_axes + 1)), strict=True))
     return lax.transpose(y, tuple(places[axis] for axis in range(n_axes + 2)))
+
+
+def _in_a_faster_form(x: Any, w: Any, **params: Any) -> Any:
+    """A convolution with channels last; ``None`` if this is its fastest form."""
+    y = by_taps(x, w, **params)
+    return compact(x, w, **params) if y is None else y
 
 
 def _by_groups(x: Any, w: Any, n_groups: int, *, dimension_numbers: Any, **params: Any) -> Any:
