@@ -96,7 +96,7 @@ def evaluate(
 @lru_cache(maxsize=64)
 def _forward(model: Model) -> Callable[..., Any]:
     # One compiled function per model, so that a second call compiles nothing.
-    return _compiled(lambda params, state, x: model.apply(params, state, x)[0])
+    return _jitted(lambda params, state, x: model.apply(params, state, x)[0])
 
 
 @lru_cache(maxsize=64)
@@ -109,10 +109,10 @@ def _score(model: Model, metrics: tuple[tuple[str, ExampleLoss], ...]) -> Callab
             expect(value.shape == n_examples, "evaluate", f"{name} to give one number per example", f"{value.shape}")
         return values
 
-    return _compiled(score)
+    return _jitted(score)
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """In the forms that a CPU is quick at, as in training."""
+def _jitted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """In the forms that a CPU is quick at, as in training; of bfloat16, ``fit`` tells the compiler more."""
     is_cpu = jax.default_backend() == "cpu"
     return jax.jit(canonical(function) if is_cpu else function, compiler_options=compiler_options())

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from fnn.errors import expect
-from fnn.layers.precision import at_least_int32
+from fnn.precision import at_least_int32
 
 
 def mean_squared_error(

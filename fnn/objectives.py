@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnn.errors import expect
-from fnn.layers.precision import at_least_float32
 from fnn.lowering import canonical
+from fnn.precision import at_least_float32
 from fnn.types import Batch, ExampleLoss, KeyArray, Metrics, Model, Objective, Params, State
 
 
@@ -64,7 +64,8 @@ def loss_and_grad(
     """The objective's value and its gradient with respect to the parameters, compiled.
 
     On a CPU, products and convolutions are brought into the form that is fast in a loop; see
-    :func:`fnn.lowering.canonical`.
+    :func:`fnn.lowering.canonical`. Where the model has convolutions, give ``compiler_options=fnn.compiler_options()``
+    to the outermost ``jax.jit``, as ``fit`` does by itself.
 
     Returns:
         ``(params, state, batch, key) -> ((loss, (state, metrics)), grads)``; ``grads`` has the structure of ``params``.

@@ -52,7 +52,8 @@ def fit_scan(
 
     Compile it (``jax.jit``), or map it over many trainings (:func:`fnn.sweep`). For one training of a small network it
     is quicker than ``fit``; the numbers are those of ``fit`` up to rounding. The data is on the device as a whole.
-    Convolutions are many times slower inside a scan than outside on CPU: train those with ``fit`` there.
+    Where the model has convolutions, give ``compiler_options=fnn.compiler_options()`` to the outermost ``jax.jit``, as
+    ``fit`` and :func:`fnn.sweep` do by themselves.
 
     Args:
         objective: what is minimised.

@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from fnn.compilation import use_cache
 from fnn.errors import InputError, expect
 from fnn.lowering.walking import multiplications
-from fnn.lowering.ynnpack import without_convolutions
+from fnn.lowering.ynnpack import for_convolutions
 from fnn.types import is_key
 
 _AXIS = "runs"
@@ -209,7 +209,12 @@ def sweep(
     limit = (_free(places) if max_bytes is None else max_bytes) // n_workers
     wanted = -(-n_runs // n_workers) if chunk_size is None else chunk_size
     size, execute = _fitting(
-        lambda size: _compiled(traced(mapped, size)), n_runs, len(places), wanted, chunk_size is not None, limit
+        lambda size: _compiled(traced(mapped, size), places[0].platform),
+        n_runs,
+        len(places),
+        wanted,
+        chunk_size is not None,
+        limit,
     )
 
     def results_of(rows: np.ndarray) -> Any:
@@ -240,8 +245,8 @@ def _in_turn(one: Callable[..., Any]) -> Callable[..., Any]:
     return mapped
 
 
-def _compiled(program: Any) -> Any:
-    return program.lower().compile(compiler_options=without_convolutions(program.jaxpr))
+def _compiled(program: Any, platform: str) -> Any:
+    return program.lower().compile(compiler_options=for_convolutions(program.jaxpr, platform))
 
 
 def _most_flops(program: Any) -> int:

@@ -16,6 +16,7 @@ from fnn.callbacks import Callback
 from fnn.data.batching import effective_size
 from fnn.data.sources import Source, as_source
 from fnn.errors import InputError, expect, is_whole
+from fnn.lowering import compiler_options
 from fnn.train import Fitted, Validate, check_key, fit, make_step, start
 from fnn.types import Batch, KeyArray, Objective, Params, State
 
@@ -93,7 +94,7 @@ def find_learning_rate(
     batches = _batches(source, effective_size(batch_size, len(source)), order_key)
     rates = np.geomspace(low, high, n_steps)
     optimizer = make_optimizer(optax.exponential_decay(low, n_steps - 1, high / low))
-    step = jax.jit(make_step(objective, optimizer))
+    step = jax.jit(make_step(objective, optimizer), compiler_options=compiler_options())
     train_state, met = start(optimizer, params, state, step_key), []
     for batch in islice(batches, n_steps):
         train_state, metrics = step(train_state, batch)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 from fnn.errors import expect
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
-from fnn.layers.precision import at_least_float32, spread
+from fnn.precision import at_least_float32, spread
 from fnn.types import KeyArray, Model, Params
 
 _GLOROT = jax.nn.initializers.glorot_uniform()

@@ -15,7 +15,7 @@ from fnn.convolutions.geometry import Padding as Padding
 from fnn.errors import expect, is_whole
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
-from fnn.layers.precision import spread
+from fnn.precision import spread
 from fnn.types import KeyArray, Model, Params
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 from fnn.errors import expect
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
-from fnn.layers.precision import at_least_float32, at_least_int32, spread
+from fnn.precision import at_least_float32, at_least_int32, spread
 from fnn.types import KeyArray, Model, Params
 
 _NORMAL = jax.nn.initializers.normal(0.02)

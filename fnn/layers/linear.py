@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from fnn.errors import expect
 from fnn.layers.lift import stateless
-from fnn.layers.precision import spread
+from fnn.precision import spread
 from fnn.types import KeyArray, Model, Params
 
 _GLOROT = jax.nn.initializers.glorot_uniform()

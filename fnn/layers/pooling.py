@@ -16,7 +16,7 @@ from fnn.errors import expect
 from fnn.layers.convolution import Padding, check_window, per_axis
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input
-from fnn.layers.precision import at_least_float32
+from fnn.precision import at_least_float32
 from fnn.types import Model, Params
 
 

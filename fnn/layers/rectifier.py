@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from fnn.errors import expect
 from fnn.layers.lift import stateless
 from fnn.layers.linear import check_input, parameter
-from fnn.layers.precision import spread
+from fnn.precision import spread
 from fnn.types import KeyArray, Model, Params
 
 

@@ -2,7 +2,8 @@
 
 Outside of loops the compiler brings a convolution into this layout itself; within the body of a loop it does not, and
 runs what differentiation makes of a convolution by a naive algorithm, some 16 times slower (jax issue 12868). With
-groups the weight gradient is naive everywhere, and 30 to 300 times slower; here each group is a convolution of its own.
+groups the weight gradient is naive everywhere, and 30 to 300 times slower; here each group is a convolution of its own,
+or, of one channel, a sum (:mod:`fnn.lowering.depthwise`).
 
 What is transposed is kept apart from what it comes from: the compiler would otherwise compute it once more in the order
 of the transposition, pooling and activation included, number by number.
@@ -68,15 +69,14 @@ def channels_last(
     x, w = apart(x), apart(w)
     x = lax.transpose(x, (x_axes[0], *x_axes[2:], x_axes[1]))
     w = lax.transpose(w, (*w_axes[2:], w_axes[1], w_axes[0]))
-    if any(low < 0 or high < 0 for low, high in padding):
+    y = _in_a_faster_form(x, w, padding=padding, lhs_dilation=lhs_dilation, **params)
+    if y is None and any(low < 0 or high < 0 for low, high in padding):
         # The fast algorithm does not cut off: what a negative padding takes away goes beforehand.
         config = [(low, high, step - 1) for (low, high), step in zip(padding, lhs_dilation, strict=True)]
         x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *config, (0, 0, 0)])
         padding, lhs_dilation = ((0, 0),) * n_axes, (1,) * n_axes
-    params |= {"padding": tuple(padding), "lhs_dilation": tuple(lhs_dilation)}
-    y = _in_a_faster_form(x, w, **params)
     if y is None:
-        y = lax.conv_general_dilated_p.bind(x, w, **params)
+        y = lax.conv_general_dilated_p.bind(x, w, padding=tuple(padding), lhs_dilation=tuple(lhs_dilation), **params)
     places = dict(zip(y_axes, (0, n_axes + 1, *range(1, n_axes + 1)), strict=True))
     return lax.transpose(y, tuple(places[axis] for axis in range(n_axes + 2)))
 

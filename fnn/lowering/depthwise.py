@@ -5,7 +5,8 @@ it. XLA's CPU compiler takes 11 to 21 ms for 32 images of 28 x 28 x 32 and windo
 
     y[n, p, c] = sum over taps u of w[u, c] x[n, p + u, c],    dw[u, c] = sum over n, p of g[n, p, c] x[n, p + u, c],
 
-it is one pass over the image, 0.5 ms, and the gradient of the window one pass for each tap, 2 ms.
+it is one pass over the image, 0.5 ms, and the gradient of the window one pass for each tap, 2 ms. In a training loop,
+the three together take 5.6 ms instead of 297.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.layers.precision import at_least_float32
 from fnn.lowering.apart import barrier
+from fnn.precision import at_least_float32
 
 _MOST_TAPS = 49  # each is an operation of its own for the compiler
 
@@ -57,7 +58,7 @@ def by_taps(
     places = _n_places(sizes, taps, window_strides, rhs_dilation)
     if not is_depthwise or not 1 <= prod(taps) <= _MOST_TAPS or min(places) < 1 or not _is_floating(x, w):
         return None
-    padded, dtype = _padded(x, padding, lhs_dilation), at_least_float32(x.dtype)
+    padded, dtype = _padded(x, padding, lhs_dilation), _dtype_of_sums(x, preferred_element_type)
     terms = [
         cut.astype(dtype) * w[tuple(slice(at, at + 1) for at in tap)].astype(dtype)
         for tap, cut in _cuts(padded, taps, places, steps=window_strides, distances=rhs_dilation)
@@ -95,11 +96,11 @@ def window_gradient(
     places = [g.shape[axis] for axis in g_axes[2:]]
     sizes = _padded_sizes([x.shape[axis] for axis in x_axes[2:]], padding, lhs_dilation)
     taps = _n_places(sizes, places, window_strides, rhs_dilation)
-    if not is_depthwise or not 1 <= prod(taps) <= _MOST_TAPS or not _is_floating(x, g):
+    if not is_depthwise or not 1 <= prod(taps) <= _MOST_TAPS or min(places) < 1 or not _is_floating(x, g):
         return None
     x = lax.transpose(x, (x_axes[1], *x_axes[2:], x_axes[0]))  # the batch first, channels last
     g = lax.transpose(g, (g_axes[1], *g_axes[2:], g_axes[0]))
-    padded, dtype = _padded(x, padding, lhs_dilation), at_least_float32(x.dtype)
+    padded, dtype = _padded(x, padding, lhs_dilation), _dtype_of_sums(x, preferred_element_type)
     sums = [
         jnp.sum(cut.astype(dtype) * g.astype(dtype), axis=tuple(range(g.ndim - 1)))
         for _, cut in _cuts(padded, taps, places, steps=rhs_dilation, distances=window_strides)
@@ -108,18 +109,25 @@ def window_gradient(
     return lax.transpose(y, _order((y_axes[0], *y_axes[2:], y_axes[1])))
 
 
+def _dtype_of_sums(x: Any, preferred: Any) -> Any:
+    return max(at_least_float32(x.dtype), jnp.dtype(preferred or x.dtype), key=lambda dtype: dtype.itemsize)
+
+
 def _is_floating(*arrays: Any) -> bool:
     return all(jnp.issubdtype(array.dtype, jnp.floating) for array in arrays)
 
 
 def _padded(x: Any, padding: Sequence[tuple[int, int]], dilation: Sequence[int]) -> Any:
-    """With zeros around and in between, written down: else each tap would ask for each number whether it is there."""
+    """With zeros around and in between, written down: else each tap would ask for each number whether it is there.
+
+    On JAX 0.10 this barrier is a little quicker than :func:`fnn.lowering.apart.apart`, which is a branch there.
+    """
     config = [(low, high, step - 1) for (low, high), step in zip(padding, dilation, strict=True)]
     return barrier(lax.pad(x, x.dtype.type(0), [(0, 0, 0), *config, (0, 0, 0)]))
 
 
 def _padded_sizes(sizes: Sequence[int], padding: Sequence[tuple[int, int]], dilation: Sequence[int]) -> list[int]:
-    return [(n - 1) * d + 1 + low + high for n, d, (low, high) in zip(sizes, dilation, padding, strict=True)]
+    return [max(0, (n - 1) * d + 1) + low + high for n, d, (low, high) in zip(sizes, dilation, padding, strict=True)]
 
 
 def _n_places(

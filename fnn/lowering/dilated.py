@@ -40,7 +40,7 @@ def compact(
     Args:
         x: of shape (batch, spatial axes, channels).
         w: of shape (taps, channels, channels out).
-        padding: pairs, one per spatial axis, of numbers >= 0.
+        padding: pairs, one per spatial axis; negative ones cut off.
         lhs_dilation: one number per spatial axis, as are the next two.
         window_strides: steps of the window.
         rhs_dilation: distances of its taps.
@@ -49,7 +49,7 @@ def compact(
 
     Returns:
         The result; ``None`` if there is no dilation of ``x``, a stride, a dilation of ``w`` or groups besides, or a
-        window larger than ``x``, as weight gradients have.
+        window larger than ``x``, as weight gradients have, or nothing that is wanted or seen.
     """
     sizes, taps = x.shape[1:-1], w.shape[:-2]
     is_plain = feature_group_count == 1 and {*window_strides, *rhs_dilation} == {1}
@@ -68,16 +68,17 @@ def compact(
         before = d - 1 - low - d * shift  # taps that w does not have, ahead of its first
         n_taps, n_places = -(-(k + before) // d), -(-n_out // d)
         margins.append((before, n_taps * d - k - before, 0))
-        spread.append((-shift, n_places + n_taps + shift - 1 - n, 0))
+        spread.append((-shift, n_places + n_taps + shift - 1 - n))
         wanted.append(n_out)
         places.append(n_places)
-    if min(wanted) < 1:
+    cut = [(min(low, 0), min(high, 0), 0) for low, high in spread]
+    if min(wanted) < 1 or any(n + low + high < 1 for n, (low, high, _) in zip(sizes, cut, strict=True)):
         return None
-    x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *((0, min(high, 0), 0) for _, high, _ in spread), (0, 0, 0)])
+    x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *cut, (0, 0, 0)])
     y = lax.conv_general_dilated_p.bind(
         x,
         _of_phases(lax.pad(w, w.dtype.type(0), [*margins, (0, 0, 0), (0, 0, 0)]), lhs_dilation),
-        padding=tuple((low, max(high, 0)) for low, high, _ in spread),
+        padding=tuple((max(low, 0), max(high, 0)) for low, high in spread),
         lhs_dilation=ones,
         **convolved,
     )

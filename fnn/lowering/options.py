@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fnn.lowering.onednn import for_bfloat16
-from fnn.lowering.ynnpack import without_convolutions
+from fnn.lowering.ynnpack import for_convolutions
 
 
 class Options(NamedTuple):
@@ -33,4 +33,4 @@ def options_for(jaxpr: Any) -> Options:
         Options(given=(), is_kept=True)
     """
     of_onednn: Mapping[str, Any] = for_bfloat16(jaxpr)
-    return Options(tuple({**without_convolutions(jaxpr), **of_onednn}.items()), not of_onednn)
+    return Options(tuple({**for_convolutions(jaxpr), **of_onednn}.items()), not of_onednn)

@@ -1,49 +1,53 @@
 """Convolutions by XLA's own algorithm rather than by YNNPACK.
 
 XLA's CPU compiler gives products, sums and convolutions to YNNPACK. Its products and sums are quicker than the
-compiler's own; its convolutions are slower, on JAX 0.10 on one thread only: a training step of small CNNs takes 1.1 to
-2.8 times as long with them. So a program with convolutions is compiled without them, all else being as it always is.
+compiler's own, its convolutions slower (on JAX 0.10 they run on one thread): a training step of small CNNs takes 1.1 to
+2.8 times as long with them. So a program with convolutions is compiled without those, all else being as it always is.
+
+The compiler is told what YNNPACK shall compute, not what it shall not. So nothing is said on a version of JAX whose
+defaults have not been looked at.
 """
 
 from __future__ import annotations
 
 import os
-from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from fnn.lowering.walking import multiplications
 
 _NAME = "xla_cpu_experimental_ynn_fusion_type"
-# What YNNPACK computes by default, from JAX 0.10 to 0.12, without convolutions.
+# What YNNPACK computes by default without convolutions, and from which version of JAX to before which.
 _OPTIONS = MappingProxyType({_NAME: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"})
-_UNTRIED = (0, 13)
+_VERSIONS = (0, 10), (0, 13)
 
 
-def without_convolutions(jaxpr: Any) -> dict[str, Any]:
+def for_convolutions(jaxpr: Any, platform: str | None = None) -> dict[str, Any]:
     """The options for the compiler; none for a program that has no convolution: it is the same without them.
 
     Args:
         jaxpr: the program, such as ``jax.jit(step).trace(*arguments).jaxpr``.
+        platform: what it runs on; ``None`` for what programs run on if they are not told.
 
     Example:
-        >>> without_convolutions(jax.make_jaxpr(jnp.dot)(jnp.ones((2, 2)), jnp.ones((2, 2))))
+        >>> for_convolutions(jax.make_jaxpr(jnp.dot)(jnp.ones((2, 2)), jnp.ones((2, 2))))
         {}
     """
     has_one = any(eqn.primitive.name == "conv_general_dilated" for eqn in multiplications(jaxpr))
-    return compiler_options() if has_one else {}
+    return _options(platform or jax.default_backend()) if has_one else {}
 
 
 def compiler_options() -> dict[str, Any]:
     """What to tell the compiler of a program of one's own, so that its convolutions are as quick as those of ``fit``.
 
+    In bfloat16 ``fit`` tells it more, which a program that is to be kept on disk cannot be told.
+
     Returns:
-        For the ``compiler_options`` of the outermost ``jax.jit``. Empty on a GPU or TPU, where the compiler does not
-        take them, and where ``XLA_FLAGS`` has something else to say about it. A program without convolutions is the
-        same with them.
+        For the ``compiler_options`` of the outermost ``jax.jit``; JAX refuses them within another. Empty on a GPU or
+        TPU, on a version of JAX that is newer than this library, and where ``XLA_FLAGS`` says something else about it.
+        A program without convolutions is the same with them.
 
     Example:
         >>> import fnn
@@ -53,17 +57,11 @@ def compiler_options() -> dict[str, Any]:
         >>> forward(jnp.ones((5, 28, 28, 1))).shape
         (5, 28, 28, 8)
     """
+    return _options(jax.default_backend())
+
+
+def _options(platform: str) -> dict[str, Any]:
+    begin, end = _VERSIONS
+    is_known = begin <= jax.__version_info__ < end
     is_theirs = _NAME in os.environ.get("XLA_FLAGS", "")
-    return dict(_OPTIONS) if jax.default_backend() == "cpu" and not is_theirs and _is_taken() else {}
-
-
-@cache
-def _is_taken() -> bool:
-    """The name is no promise of XLA's: where it has not been tried, it is tried now, which takes 50 ms."""
-    if jax.__version_info__ < _UNTRIED:
-        return True
-    try:
-        jax.jit(lambda x: x, compiler_options=dict(_OPTIONS)).lower(jnp.float32(0)).compile()
-    except jax.errors.JaxRuntimeError:
-        return False
-    return True
+    return dict(_OPTIONS) if platform == "cpu" and is_known and not is_theirs else {}

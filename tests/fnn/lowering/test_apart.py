@@ -1,12 +1,24 @@
 """What is kept apart is itself, and is computed once."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
+from fnn.lowering import apart as module
 from fnn.lowering.apart import apart
+
+IS_HEEDED = module._is_heeded
+
+
+@pytest.fixture(params=["as it is", "a branch"], autouse=True)
+def _either_way(request, monkeypatch):
+    """Also on a version of JAX that needs no branch."""
+    if request.param == "a branch":
+        monkeypatch.setattr(module, "_is_heeded", lambda: False)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int32", "bool"])
@@ -28,6 +40,23 @@ def test_for_many_and_with_a_gradient():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 256, 300)), jnp.float32)
     np.testing.assert_array_equal(jax.jit(jax.vmap(apart))(x), x)
     np.testing.assert_array_equal(jax.jit(jax.grad(lambda x: (apart(x) ** 2).sum()))(x), 2 * x)
+
+
+def test_where_there_is_a_branch(monkeypatch):
+    large, small = jnp.ones((256, 300)), jnp.ones((256, 3))
+    for is_heeded, backend in itertools.product([True, False], ["cpu", "gpu"]):
+        monkeypatch.setattr(jax, "__version_info__", (0, 12) if is_heeded else (0, 10, 2))
+        monkeypatch.setattr(module, "_is_heeded", IS_HEEDED)
+        monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
+        wanted = ["cond"] if backend == "cpu" and not is_heeded else []
+        assert [name for name in operations(large) if name == "cond"] == wanted
+        for other in (small, large.astype(jnp.int32)):
+            assert operations(other) == ["optimization_barrier"]
+
+
+def operations(x):
+    traced = jax.make_jaxpr(lambda x: apart(x) + 0)(x)  # a function that JAX does not know yet
+    return [eqn.primitive.name for eqn in traced.eqns if eqn.primitive.name != "add"]
 
 
 def transpositions_of_a_sine(keep):

@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 import fnn
+from fnn.evaluation import _forward
 from fnn.lowering import canonical
 
 LAYOUTS = [("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW"), ("HWNC", "IOHW", "CNHW")]
@@ -93,6 +94,44 @@ def test_sums_in_bfloat16_are_of_float32():
 
     got, expected = gradient(jnp.bfloat16)["w"].astype(jnp.float32), gradient(jnp.float32)["w"]
     np.testing.assert_allclose(got, expected, rtol=0.01)
+
+
+def test_sums_are_of_the_dtype_that_is_asked_for():
+    axes = {"dimension_numbers": LAYOUTS[0], "feature_group_count": 2}
+    x, w = np.full((1, 1, 2, 2), 1e8, np.float32), np.ones((1, 2, 1, 2), np.float32)
+    x[:, :, 1] = 1.0
+
+    def convolve(x, w):
+        return lax.conv_general_dilated(x, w, (1, 1), "VALID", preferred_element_type=jnp.float64, **axes)
+
+    with jax.enable_x64(True):
+        assert jax.jit(canonical(convolve))(x, w).ravel().tolist() == [1e8 + 1] * 2
+
+
+def test_nothing_to_see():
+    """No examples, and no places."""
+    for x in (jnp.ones((0, 5, 5, 2)), jnp.ones((2, 0, 5, 2))):
+        w = jnp.ones((3, 3, 1, 2))
+
+        def convolve(x, w):
+            y = lax.conv_general_dilated(
+                x, w, (1, 1), [(1, 1), (1, 1)], (2, 2), dimension_numbers=LAYOUTS[0], feature_group_count=2
+            )
+            return y, jax.grad(lambda w: (y * w.sum()).sum())(w)
+
+        for got, expected in zip(canonical(convolve)(x, w), convolve(x, w), strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+def test_prediction_is_by_taps_too():
+    model = fnn.serial(fnn.conv(6), fnn.relu, fnn.conv(6, groups=6), fnn.flatten(), fnn.dense(3))
+    x = np.random.default_rng(0).normal(size=(5, 8, 8, 1)).astype(np.float32)
+    params, state = model.init(jax.random.key(0), x)
+    program = str(_forward(model).trace(params, state, x).jaxpr)
+    assert "feature_group_count=6" not in program
+    np.testing.assert_allclose(
+        fnn.predict(model, params, state, x), model.apply(params, state, x)[0], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_whole_numbers_stay():

@@ -23,7 +23,7 @@ def geometries(n_axes, count):
     while count:
         sizes, dilation = rng.integers(1, 7, n_axes), rng.integers(1, 5, n_axes)
         taps = [int(rng.integers(1, size + 1)) for size in sizes]
-        padding = [(int(rng.integers(0, 6)), int(rng.integers(0, 6))) for _ in range(n_axes)]
+        padding = [(int(rng.integers(-3, 6)), int(rng.integers(-3, 6))) for _ in range(n_axes)]
         width = [(n - 1) * d + 1 + sum(pair) for n, d, pair in zip(sizes, dilation, padding, strict=True)]
         if max(dilation) > 1 and all(w >= k for w, k in zip(width, taps, strict=True)):
             count -= 1
@@ -33,7 +33,7 @@ def geometries(n_axes, count):
 @pytest.mark.parametrize("n_axes", [1, 2])
 def test_any_geometry(n_axes):
     rng = np.random.default_rng(0)
-    for sizes, taps, dilation, padding in geometries(n_axes, 60):
+    for sizes, taps, dilation, padding in geometries(n_axes, 80):
         x = rng.normal(size=(2, *sizes, 3)).astype(np.float32)
         w = rng.normal(size=(*taps, 3, 4)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""In which precision a layer adds up."""
+"""In which precision numbers are added up and compared."""
 
 from __future__ import annotations
 
