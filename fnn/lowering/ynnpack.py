@@ -32,6 +32,7 @@ def for_convolutions(jaxpr: Any, platform: str | None = None) -> dict[str, Any]:
         platform: what it runs on; ``None`` for what programs run on if they are not told.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> for_convolutions(jax.make_jaxpr(jnp.dot)(jnp.ones((2, 2)), jnp.ones((2, 2))))
         {}
     """
@@ -50,7 +51,7 @@ def compiler_options() -> dict[str, Any]:
         A program without convolutions is the same with them.
 
     Example:
-        >>> import fnn
+        >>> import fnn, jax.numpy as jnp
         >>> model = fnn.conv(8)
         >>> params, state = model.init(jax.random.key(0), jnp.ones((1, 28, 28, 1)))
         >>> forward = jax.jit(lambda x: model.apply(params, state, x)[0], compiler_options=compiler_options())
