@@ -33,7 +33,7 @@ def geometries(n_axes, count):
 @pytest.mark.parametrize("n_axes", [1, 2])
 def test_any_geometry(n_axes):
     rng = np.random.default_rng(0)
-    for sizes, taps, dilation, padding in geometries(n_axes, 80):
+    for sizes, taps, dilation, padding in geometries(n_axes, 40):
         x = rng.normal(size=(2, *sizes, 3)).astype(np.float32)
         w = rng.normal(size=(*taps, 3, 4)).astype(np.float32)
 
