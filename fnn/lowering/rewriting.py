@@ -120,7 +120,7 @@ def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any]) -> lis
             results = _rewrite(eqn, read, around)
             if results is None:
                 primitive: Any = eqn.primitive
-                params = primitive.get_bind_params(_with_newbodies(eqn))
+                params = primitive.get_bind_params(_with_new_bodies(eqn))
                 results = primitive.bind(*map(read, eqn.invars), **params)
         known.update(zip(eqn.outvars, results if eqn.primitive.multiple_results else [results], strict=True))
     return [read(atom) for atom in jaxpr.outvars]
@@ -146,7 +146,7 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
     return None
 
 
-def _with_newbodies(eqn: JaxprEqn) -> dict[str, Any]:
+def _with_new_bodies(eqn: JaxprEqn) -> dict[str, Any]:
     if not _concerns(eqn):
         return eqn.params
     return {name: _new_body(value) for name, value in eqn.params.items()}

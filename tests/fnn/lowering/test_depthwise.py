@@ -11,23 +11,11 @@ from jax import lax
 import fnn
 from fnn.evaluation import _forward
 from fnn.lowering import canonical
+from tests.fnn.lowering.test_convolutions import CASES as GEOMETRIES, LAYOUTS, shaped
 
-LAYOUTS = [("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW"), ("HWNC", "IOHW", "CNHW")]
-CASES = {
-    "same": {"padding": "SAME"},
-    "valid": {"padding": "VALID"},
-    "stride": {"padding": "SAME", "window_strides": (2, 3)},
-    "stride that leaves a rest": {"padding": "VALID", "window_strides": (3, 2)},
-    "dilation": {"padding": "SAME", "rhs_dilation": (2, 1)},
-    "stride and dilation": {"padding": "VALID", "window_strides": (2, 2), "rhs_dilation": (2, 2)},
-    "transposed": {"padding": ((1, 2), (0, 1)), "lhs_dilation": (2, 2)},
-    "cut off": {"padding": ((0, 0), (3, -1))},
-    "wide padding": {"padding": ((4, 5), (0, 6))},
+CASES = {name: case for name, case in GEOMETRIES.items() if "feature_group_count" not in case} | {
+    "uneven stride": {"padding": "SAME", "window_strides": (2, 3)}
 }
-
-
-def shaped(spec, sizes, seed):
-    return np.random.default_rng(seed).normal(size=[sizes[axis] for axis in spec]).astype(np.float32)
 
 
 @pytest.mark.parametrize(
