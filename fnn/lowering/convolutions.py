@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fnn.lowering.apart import apart
+from fnn.lowering.columns import by_columns
 from fnn.lowering.depthwise import by_taps, window_gradient
 from fnn.lowering.dilated import compact
 
@@ -45,8 +46,8 @@ def channels_last(
         **params: the others.
 
     Returns:
-        The result; ``None`` if the convolution has this layout already and no faster form (:mod:`fnn.lowering.dilated`,
-        :mod:`fnn.lowering.depthwise`), or if it has other than one or two spatial axes.
+        The result, in a faster form where one is known (:mod:`fnn.lowering.dilated`, :mod:`fnn.lowering.depthwise`,
+        :mod:`fnn.lowering.columns`); ``None`` for other than one or two spatial axes.
     """
     n_axes = len(padding)
     if n_axes not in (1, 2):
@@ -64,27 +65,29 @@ def channels_last(
         "batch_group_count": 1,
         "feature_group_count": feature_group_count,
     }
-    if (x_axes, w_axes, y_axes) == (data, weights, data) and all(low >= 0 <= high for low, high in padding):
-        return _in_a_faster_form(x, w, padding=padding, lhs_dilation=lhs_dilation, **params)
+    params |= {"padding": padding, "lhs_dilation": lhs_dilation}
+    if (x_axes, w_axes, y_axes) == (data, weights, data):
+        return _convolved(x, w, **params)
     x, w = apart(x), apart(w)
     x = lax.transpose(x, (x_axes[0], *x_axes[2:], x_axes[1]))
     w = lax.transpose(w, (*w_axes[2:], w_axes[1], w_axes[0]))
-    y = _in_a_faster_form(x, w, padding=padding, lhs_dilation=lhs_dilation, **params)
-    if y is None and any(low < 0 or high < 0 for low, high in padding):
-        # The fast algorithm does not cut off: what a negative padding takes away goes beforehand.
-        config = [(low, high, step - 1) for (low, high), step in zip(padding, lhs_dilation, strict=True)]
-        x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *config, (0, 0, 0)])
-        padding, lhs_dilation = ((0, 0),) * n_axes, (1,) * n_axes
-    if y is None:
-        y = lax.conv_general_dilated_p.bind(x, w, padding=tuple(padding), lhs_dilation=tuple(lhs_dilation), **params)
+    y = _convolved(x, w, **params)
     places = dict(zip(y_axes, (0, n_axes + 1, *range(1, n_axes + 1)), strict=True))
     return lax.transpose(y, tuple(places[axis] for axis in range(n_axes + 2)))
 
 
-def _in_a_faster_form(x: Any, w: Any, **params: Any) -> Any:
-    """A convolution with channels last; ``None`` if this is its fastest form."""
-    y = by_taps(x, w, **params)
-    return compact(x, w, **params) if y is None else y
+def _convolved(x: Any, w: Any, *, padding: Any, lhs_dilation: Any, **params: Any) -> Any:
+    """A convolution with channels last, in its fastest form."""
+    for form in (by_taps, compact):
+        y = form(x, w, padding=padding, lhs_dilation=lhs_dilation, **params)
+        if y is not None:
+            return y
+    if any(low < 0 or high < 0 for low, high in padding):
+        # The fast algorithm does not cut off: what a negative padding takes away goes beforehand.
+        config = [(low, high, step - 1) for (low, high), step in zip(padding, lhs_dilation, strict=True)]
+        x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *config, (0, 0, 0)])
+        padding, lhs_dilation = ((0, 0),) * len(padding), (1,) * len(padding)
+    return by_columns(x, w, padding=tuple(padding), lhs_dilation=tuple(lhs_dilation), **params)
 
 
 def _by_groups(x: Any, w: Any, n_groups: int, *, dimension_numbers: Any, **params: Any) -> Any:
@@ -92,8 +95,7 @@ def _by_groups(x: Any, w: Any, n_groups: int, *, dimension_numbers: Any, **param
     params |= {"dimension_numbers": dimension_numbers, "batch_group_count": 1}
 
     def of_one(pair: tuple[Any, Any]) -> Any:
-        y = channels_last(*pair, **params)
-        return lax.conv_general_dilated_p.bind(*pair, **params) if y is None else y
+        return channels_last(*pair, **params)
 
     x_axes, w_axes, y_axes = dimension_numbers
     groups = _divided(x, x_axes[0], n_groups), _divided(w, w_axes[0], n_groups)

@@ -23,6 +23,8 @@ from typing import Any
 
 from jax import lax
 
+from fnn.lowering.columns import by_columns
+
 
 def compact(
     x: Any,
@@ -75,7 +77,7 @@ def compact(
     if min(wanted) < 1 or any(n + low + high < 1 for n, (low, high, _) in zip(sizes, cut, strict=True)):
         return None
     x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *cut, (0, 0, 0)])
-    y = lax.conv_general_dilated_p.bind(
+    y = by_columns(
         x,
         _of_phases(lax.pad(w, w.dtype.type(0), [*margins, (0, 0, 0), (0, 0, 0)]), lhs_dilation),
         padding=tuple((max(low, 0), max(high, 0)) for low, high in spread),
