@@ -11,6 +11,7 @@ of the transposition, pooling and activation included, number by number.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -20,6 +21,7 @@ from fnn.lowering.apart import apart
 from fnn.lowering.columns import by_columns
 from fnn.lowering.depthwise import by_taps, window_gradient
 from fnn.lowering.dilated import compact
+from fnn.lowering.pointwise import as_product
 
 
 def channels_last(
@@ -46,28 +48,24 @@ def channels_last(
         **params: the others.
 
     Returns:
-        The result, in a faster form where one is known (:mod:`fnn.lowering.dilated`, :mod:`fnn.lowering.depthwise`,
-        :mod:`fnn.lowering.columns`); ``None`` for other than one or two spatial axes.
+        The result, in a faster form where one is known (:mod:`fnn.lowering.pointwise`, :mod:`fnn.lowering.dilated`,
+        :mod:`fnn.lowering.depthwise`, :mod:`fnn.lowering.columns`); ``None`` for other than one or two spatial axes.
     """
-    n_axes = len(padding)
-    if n_axes not in (1, 2):
-        return None
+    params |= {"dimension_numbers": dimension_numbers, "padding": padding, "lhs_dilation": lhs_dilation}
+    params |= {"batch_group_count": batch_group_count, "feature_group_count": feature_group_count}
+    y, n_axes = as_product(x, w, **params), len(padding)
+    if y is not None or n_axes not in (1, 2):
+        return y
     if batch_group_count != 1:
-        params |= {"dimension_numbers": dimension_numbers, "padding": padding, "lhs_dilation": lhs_dilation}
-        params["feature_group_count"] = feature_group_count
+        del params["batch_group_count"]
         y = window_gradient(x, w, batch_group_count, **params)
         return _by_groups(x, w, batch_group_count, **params) if y is None else y
     x_axes, w_axes, y_axes = (tuple(spec) for spec in dimension_numbers)
     data = (0, n_axes + 1, *range(1, n_axes + 1))
     weights = (n_axes + 1, n_axes, *range(n_axes))
-    params |= {
-        "dimension_numbers": lax.ConvDimensionNumbers(data, weights, data),
-        "batch_group_count": 1,
-        "feature_group_count": feature_group_count,
-    }
-    params |= {"padding": padding, "lhs_dilation": lhs_dilation}
     if (x_axes, w_axes, y_axes) == (data, weights, data):
         return _convolved(x, w, **params)
+    params["dimension_numbers"] = lax.ConvDimensionNumbers(data, weights, data)
     x, w = apart(x), apart(w)
     x = lax.transpose(x, (x_axes[0], *x_axes[2:], x_axes[1]))
     w = lax.transpose(w, (*w_axes[2:], w_axes[1], w_axes[0]))
@@ -78,8 +76,9 @@ def channels_last(
 
 def _convolved(x: Any, w: Any, *, padding: Any, lhs_dilation: Any, **params: Any) -> Any:
     """A convolution with channels last, in its fastest form."""
-    for form in (by_taps, compact):
-        y = form(x, w, padding=padding, lhs_dilation=lhs_dilation, **params)
+    given = {"padding": padding, "lhs_dilation": lhs_dilation, **params}
+    for form in (as_product, by_taps, partial(compact, convolve=_convolved)):
+        y = form(x, w, **given)
         if y is not None:
             return y
     if any(low < 0 or high < 0 for low, high in padding):

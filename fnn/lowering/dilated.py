@@ -17,18 +17,17 @@ is not finite spreads to more places: T d of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
 from jax import lax
 
-from fnn.lowering.columns import by_columns
-
 
 def compact(
     x: Any,
     w: Any,
+    convolve: Callable[..., Any],
     *,
     padding: Sequence[tuple[int, int]],
     lhs_dilation: Sequence[int],
@@ -42,6 +41,7 @@ def compact(
     Args:
         x: of shape (batch, spatial axes, channels).
         w: of shape (taps, channels, channels out).
+        convolve: computes the convolution that is left, from the same arguments but this.
         padding: pairs, one per spatial axis; negative ones cut off.
         lhs_dilation: one number per spatial axis, as are the next two.
         window_strides: steps of the window.
@@ -57,10 +57,10 @@ def compact(
     is_plain = feature_group_count == 1 and {*window_strides, *rhs_dilation} == {1}
     if max(lhs_dilation) == 1 or not is_plain or any(n < 1 or k > n for n, k in zip(sizes, taps, strict=True)):
         return None
-    convolved = {"window_strides": window_strides, "rhs_dilation": rhs_dilation, "feature_group_count": 1, **params}
+    as_before = {"window_strides": window_strides, "rhs_dilation": rhs_dilation, "feature_group_count": 1, **params}
     ones = (1,) * len(sizes)
     if set(taps) == {1}:  # most of what follows would be zeros
-        y = lax.conv_general_dilated_p.bind(x, w, padding=((0, 0),) * len(sizes), lhs_dilation=ones, **convolved)
+        y = convolve(x, w, padding=((0, 0),) * len(sizes), lhs_dilation=ones, **as_before)
         config = [(*pair, d - 1) for pair, d in zip(padding, lhs_dilation, strict=True)]
         return lax.pad(y, y.dtype.type(0), [(0, 0, 0), *config, (0, 0, 0)])
     margins, spread, wanted, places = [], [], [], []
@@ -77,12 +77,12 @@ def compact(
     if min(wanted) < 1 or any(n + low + high < 1 for n, (low, high, _) in zip(sizes, cut, strict=True)):
         return None
     x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *cut, (0, 0, 0)])
-    y = by_columns(
+    y = convolve(
         x,
         _of_phases(lax.pad(w, w.dtype.type(0), [*margins, (0, 0, 0), (0, 0, 0)]), lhs_dilation),
         padding=tuple((max(low, 0), max(high, 0)) for low, high in spread),
         lhs_dilation=ones,
-        **convolved,
+        **as_before,
     )
     return lax.slice(_interleaved(y, places, lhs_dilation), (0,) * x.ndim, (len(x), *wanted, w.shape[-1]))
 
