@@ -25,7 +25,12 @@ def test_layers_draw_different_parameters_and_masks():
 
 
 def test_names_sort_in_the_order_of_the_layers():
-    params, _ = serial(*[dense(2) for _ in range(101)]).init(jax.random.key(0), jnp.ones((1, 2)))
+    scale = Model(
+        init=lambda key, x: ({"by": jnp.ones(())}, {}),
+        apply=lambda params, state, x, *, key=None, train=False: (params["by"] * x, state),
+        name="scale",
+    )
+    params, _ = serial(*[scale] * 101).init(jax.random.key(0), jnp.ones((1, 2)))
     assert list(params) == sorted(params)
     assert len(params) == 101
 
