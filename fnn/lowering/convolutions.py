@@ -1,9 +1,7 @@
 """Convolutions in the one layout that XLA's CPU compiler has a fast algorithm for: batch, spatial axes, channels.
 
 Outside of loops the compiler brings a convolution into this layout itself; within the body of a loop it does not, and
-runs what differentiation makes of a convolution by a naive algorithm, some 16 times slower (jax issue 12868). With
-groups the weight gradient is naive everywhere, and 30 to 300 times slower; here each group is a convolution of its own,
-or, of one channel, a sum (:mod:`fnn.lowering.depthwise`).
+runs what differentiation makes of a convolution by a naive algorithm, some 16 times slower (jax issue 12868).
 
 What is transposed is kept apart from what it comes from: the compiler would otherwise compute it once more in the order
 of the transposition, pooling and activation included, number by number.
@@ -14,13 +12,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import jax.numpy as jnp
 from jax import lax
 
 from fnn.lowering.apart import apart
 from fnn.lowering.columns import by_columns
 from fnn.lowering.depthwise import by_taps, window_gradient
 from fnn.lowering.dilated import compact
+from fnn.lowering.grouped import by_groups
 from fnn.lowering.pointwise import as_product
 
 
@@ -48,8 +46,8 @@ def channels_last(
         **params: the others.
 
     Returns:
-        The result, in a faster form where one is known (:mod:`fnn.lowering.pointwise`, :mod:`fnn.lowering.dilated`,
-        :mod:`fnn.lowering.depthwise`, :mod:`fnn.lowering.columns`); ``None`` for other than one or two spatial axes.
+        The result, in a faster form where one is known (:mod:`fnn.lowering.pointwise`, ``grouped``, ``depthwise``,
+        ``dilated``, ``columns``); ``None`` for other than one or two spatial axes.
     """
     params |= {"dimension_numbers": dimension_numbers, "padding": padding, "lhs_dilation": lhs_dilation}
     params |= {"batch_group_count": batch_group_count, "feature_group_count": feature_group_count}
@@ -57,9 +55,8 @@ def channels_last(
     if y is not None or n_axes not in (1, 2):
         return y
     if batch_group_count != 1:
-        del params["batch_group_count"]
-        y = window_gradient(x, w, batch_group_count, **params)
-        return _by_groups(x, w, batch_group_count, **params) if y is None else y
+        y = window_gradient(x, w, **params)
+        return by_groups(x, w, channels_last, **params) if y is None else y
     x_axes, w_axes, y_axes = (tuple(spec) for spec in dimension_numbers)
     data = (0, n_axes + 1, *range(1, n_axes + 1))
     weights = (n_axes + 1, n_axes, *range(n_axes))
@@ -75,9 +72,13 @@ def channels_last(
 
 
 def _convolved(x: Any, w: Any, *, padding: Any, lhs_dilation: Any, **params: Any) -> Any:
-    """A convolution with channels last, in its fastest form."""
+    """A convolution with channels last, in its fastest form.
+
+    Each form but the last is for convolutions of one kind, and computes by convolutions of other kinds, if any.
+    """
     given = {"padding": padding, "lhs_dilation": lhs_dilation, **params}
-    for form in (as_product, by_taps, partial(compact, convolve=_convolved)):
+    forms = as_product, by_taps, partial(by_groups, convolve=_convolved), partial(compact, convolve=_convolved)
+    for form in forms:
         y = form(x, w, **given)
         if y is not None:
             return y
@@ -87,22 +88,3 @@ def _convolved(x: Any, w: Any, *, padding: Any, lhs_dilation: Any, **params: Any
         x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *config, (0, 0, 0)])
         padding, lhs_dilation = ((0, 0),) * len(padding), (1,) * len(padding)
     return by_columns(x, w, padding=tuple(padding), lhs_dilation=tuple(lhs_dilation), **params)
-
-
-def _by_groups(x: Any, w: Any, n_groups: int, *, dimension_numbers: Any, **params: Any) -> Any:
-    """Groups of the batch, each convolved with its own windows, one after the other."""
-    params |= {"dimension_numbers": dimension_numbers, "batch_group_count": 1}
-
-    def of_one(pair: tuple[Any, Any]) -> Any:
-        return channels_last(*pair, **params)
-
-    x_axes, w_axes, y_axes = dimension_numbers
-    groups = _divided(x, x_axes[0], n_groups), _divided(w, w_axes[0], n_groups)
-    y = jnp.moveaxis(lax.map(of_one, groups), 0, y_axes[1])
-    return lax.collapse(y, y_axes[1], y_axes[1] + 2)
-
-
-def _divided(x: Any, axis: int, n_groups: int) -> Any:
-    """The groups along an axis, as an axis before all others."""
-    shape = (*x.shape[:axis], n_groups, x.shape[axis] // n_groups, *x.shape[axis + 1 :])
-    return jnp.moveaxis(x.reshape(shape), axis, 0)

@@ -69,8 +69,8 @@ def by_taps(
 def window_gradient(
     x: Any,
     g: Any,
-    n_groups: int,
     *,
+    batch_group_count: int,
     dimension_numbers: Any,
     padding: Sequence[tuple[int, int]],
     lhs_dilation: Sequence[int],
@@ -85,14 +85,14 @@ def window_gradient(
     Args:
         x: what was convolved, its channels where a batch would be and its batch where channels would be.
         g: the gradient of the result, in the place of a window.
-        n_groups: ``batch_group_count``.
+        batch_group_count: groups of the batch.
         dimension_numbers: of the ``conv_general_dilated``, as are the other parameters.
 
     Returns:
         The result; ``None`` if the groups have several channels, or the window many taps.
     """
     x_axes, g_axes, y_axes = dimension_numbers
-    is_depthwise = feature_group_count == 1 < n_groups == x.shape[x_axes[0]] == g.shape[g_axes[0]]
+    is_depthwise = feature_group_count == 1 < batch_group_count == x.shape[x_axes[0]] == g.shape[g_axes[0]]
     places = [g.shape[axis] for axis in g_axes[2:]]
     sizes = _padded_sizes([x.shape[axis] for axis in x_axes[2:]], padding, lhs_dilation)
     taps = _n_places(sizes, places, window_strides, rhs_dilation)
@@ -105,7 +105,7 @@ def window_gradient(
         jnp.sum(cut.astype(dtype) * g.astype(dtype), axis=tuple(range(g.ndim - 1)))
         for _, cut in _cuts(padded, taps, places, steps=rhs_dilation, distances=window_strides)
     ]
-    y = jnp.stack(sums).reshape(1, *taps, n_groups).astype(preferred_element_type or x.dtype)
+    y = jnp.stack(sums).reshape(1, *taps, batch_group_count).astype(preferred_element_type or x.dtype)
     return lax.transpose(y, _order((y_axes[0], *y_axes[2:], y_axes[1])))
 
 
