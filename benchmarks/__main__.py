@@ -89,7 +89,7 @@ def main() -> None:
             )
             if dtype == "float32" and not options.quick and NETWORKS[name].runs == 1 and "failed" not in rows[0]:
                 say(f"{name}: time to the first step")
-                rows[0] |= first_steps(name)
+                rows[0] |= first_steps(name, options.timeout)
             document["results"] += rows
     with_roofline(document["results"], document["machine"]["sgemm_flops_per_second"])
     document["ratios"] = ratios(document["results"])
@@ -120,8 +120,11 @@ def _print(document: dict[str, Any]) -> None:
         if "first_step_warm_seconds" in row:
             cold, warm = row["first_step_cold_seconds"], row["first_step_warm_seconds"]
             console.print(
-                f"{row['network']}: first step {cold:.2f} s after the start of Python, compiled before {warm:.2f} s"
+                f"{row['network']}: first step {cold:.2f} s after the start of Python, compiled before {warm:.2f} s; "
+                f"Python ends {row['exit_seconds']:.2f} s later"
             )
+        if "first_step_failed" in row:
+            console.print(f"{row['network']}: no first step: {row['first_step_failed']}")
     for row in document["results"]:
         if "seconds_for_all" in row:
             console.print(

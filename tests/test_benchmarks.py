@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import fnn
+from benchmarks import timing
 from benchmarks.growth import width
 from benchmarks.networks import NETWORKS, examples
 from benchmarks.peers import SYSTEMS, System
@@ -79,6 +80,23 @@ def test_a_system_that_breaks_is_no_absent_one():
     )
     assert "absent" not in told
     assert "has no attribute 'prepare'" in told["failed"]
+
+
+def test_the_first_step_ends_before_python_does(monkeypatch):
+    monkeypatch.setattr(timing, "_FIRST_STEP", "import time\nprint(time.time())\ntime.sleep(0.5)")
+    seconds = timing.first_steps("mlp")
+    assert set(seconds) == {"first_step_cold_seconds", "first_step_warm_seconds", "exit_seconds"}
+    assert min(seconds.values()) > 0
+    assert seconds["exit_seconds"] >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [("raise RuntimeError('no network {network}')", "RuntimeError: no network mlp"), ("while 1: pass", "within 2 s")],
+)
+def test_a_first_step_that_is_none(monkeypatch, program, message):
+    monkeypatch.setattr(timing, "_FIRST_STEP", program)
+    assert message in timing.first_steps("mlp", timeout=2)["first_step_failed"]
 
 
 def test_growth_tells_the_cost_of_a_unit(tmp_path):

@@ -15,15 +15,17 @@ spreads to its neighbours among the g columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
 
-# Up to so many channels in, so many numbers per place pay: columns at a time times channels out. Measured with 1 to 64
-# channels in, 4 to 64 out and windows of 3 to 7, on two cores: 1.1 to 2.7 times as fast.
-_WIDTHS = (4, 128), (24, 48)
-_WIDTH_BEYOND = 16
+from fnn.lowering.apart import barrier
+
+# Up to so many channels in, from so many out on, so many columns at a time, as long as columns times channels out are
+# at most so many. Measured with 1 to 64 channels and windows of 3 to 7, on two cores: 1.1 to 2.7 times as fast.
+_PAYS = (4, 1, 4, 128), (24, 1, 4, 48), (inf, 2, 2, 16)
 
 
 def by_columns(
@@ -34,10 +36,9 @@ def by_columns(
     lhs_dilation: Sequence[int],
     window_strides: Sequence[int],
     rhs_dilation: Sequence[int],
-    feature_group_count: int,
     **params: Any,
 ) -> Any:
-    """A convolution with channels last, with several columns as channels of one place.
+    """A convolution with channels last and without groups, with several columns as channels of one place.
 
     Args:
         x: of shape (batch, spatial axes, channels).
@@ -46,21 +47,20 @@ def by_columns(
         lhs_dilation: one number per spatial axis, as are the next two.
         window_strides: steps of the window.
         rhs_dilation: distances of its taps.
-        feature_group_count: groups of channels.
         **params: the other parameters of the ``conv_general_dilated``.
 
     Returns:
         The result. It is computed column by column, as XLA does, where several at a time are not faster: for many
         channels out, few columns, as weight gradients have, a window of one column, a stride or a dilation along the
-        columns, groups, and numbers other than float32.
+        columns, and numbers other than float32.
     """
     n_out, taps = w.shape[-1], w.shape[-3]
     n_columns = x.shape[-2] + sum(padding[-1]) - taps + 1
-    width = next((width for n_in, width in _WIDTHS if x.shape[-1] <= n_in), _WIDTH_BEYOND)
-    at_once = 4 if 4 * n_out <= width else 2
-    is_plain = feature_group_count == 1 and {*lhs_dilation, window_strides[-1], rhs_dilation[-1]} == {1}
-    pays = n_out * at_once <= width and taps > 1 and max(taps, 2 * at_once) <= n_columns
-    params |= {"lhs_dilation": lhs_dilation, "rhs_dilation": rhs_dilation, "feature_group_count": feature_group_count}
+    least, most, width = next(rest for n_in, *rest in _PAYS if x.shape[-1] <= n_in)
+    at_once = most if most * n_out <= width else 2
+    is_plain = {*lhs_dilation, window_strides[-1], rhs_dilation[-1]} == {1}
+    pays = least <= n_out <= width // at_once and taps > 1 and max(taps, 2 * at_once) <= n_columns
+    params |= {"lhs_dilation": lhs_dilation, "rhs_dilation": rhs_dilation}
     convolve: Any = lax.conv_general_dilated_p.bind
     if not (is_plain and pays and x.size > 0 and x.dtype == jnp.float32):
         return convolve(x, w, padding=padding, window_strides=window_strides, **params)
@@ -75,5 +75,6 @@ def by_columns(
     strides = (*window_strides[:-1], at_once)
     v = lax.concatenate(moved, w.ndim - 1)
     y = convolve(x, v, padding=(*padding[:-1], last), window_strides=strides, **params)
-    y = lax.reshape(y, (*y.shape[:-2], n_places * at_once, n_out))
+    # Without the barrier a sum over the result would be computed number by number, in the other shape.
+    y = barrier(lax.reshape(y, (*y.shape[:-2], n_places * at_once, n_out)))
     return lax.slice_in_dim(y, 0, n_columns, axis=y.ndim - 2)

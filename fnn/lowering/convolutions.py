@@ -12,7 +12,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import jax
 from jax import lax
+from jax.sharding import AxisType
 
 from fnn.lowering.apart import apart
 from fnn.lowering.columns import by_columns
@@ -33,7 +35,7 @@ def channels_last(
     feature_group_count: int,
     **params: Any,
 ) -> Any:
-    """A convolution by one with channels last, and transpositions around it.
+    """A convolution by a matrix product, or by convolutions with channels last and transpositions around them.
 
     Args:
         x: what is convolved, the left operand of a ``conv_general_dilated``.
@@ -47,10 +49,13 @@ def channels_last(
 
     Returns:
         The result, in a faster form where one is known (:mod:`fnn.lowering.pointwise`, ``grouped``, ``depthwise``,
-        ``dilated``, ``columns``); ``None`` for other than one or two spatial axes.
+        ``dilated``, ``columns``); ``None`` for other than one or two spatial axes, unless it is a product, and for
+        arrays whose distribution over devices is part of their type.
     """
     params |= {"dimension_numbers": dimension_numbers, "padding": padding, "lhs_dilation": lhs_dilation}
     params |= {"batch_group_count": batch_group_count, "feature_group_count": feature_group_count}
+    if _is_distributed(x) or _is_distributed(w):
+        return None
     y, n_axes = as_product(x, w, **params), len(padding)
     if y is not None or n_axes not in (1, 2):
         return y
@@ -88,3 +93,8 @@ def _convolved(x: Any, w: Any, *, padding: Any, lhs_dilation: Any, **params: Any
         x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *config, (0, 0, 0)])
         padding, lhs_dilation = ((0, 0),) * len(padding), (1,) * len(padding)
     return by_columns(x, w, padding=tuple(padding), lhs_dilation=tuple(lhs_dilation), **params)
+
+
+def _is_distributed(x: Any) -> bool:
+    """Whether operations on ``x`` must say how their results are distributed, which these forms do not."""
+    return AxisType.Explicit in jax.typeof(x).sharding.mesh.axis_types

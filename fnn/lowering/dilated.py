@@ -33,7 +33,6 @@ def compact(
     lhs_dilation: Sequence[int],
     window_strides: Sequence[int],
     rhs_dilation: Sequence[int],
-    feature_group_count: int,
     **params: Any,
 ) -> Any:
     """A convolution with channels last, without dilation of what is convolved.
@@ -46,18 +45,17 @@ def compact(
         lhs_dilation: one number per spatial axis, as are the next two.
         window_strides: steps of the window.
         rhs_dilation: distances of its taps.
-        feature_group_count: groups of channels.
         **params: the other parameters of the ``conv_general_dilated``.
 
     Returns:
-        The result; ``None`` if there is no dilation of ``x``, a stride, a dilation of ``w`` or groups besides, or a
+        The result; ``None`` if there is no dilation of ``x``, a stride or a dilation of ``w`` besides, or a
         window larger than ``x``, as weight gradients have, or nothing that is wanted or seen.
     """
     sizes, taps = x.shape[1:-1], w.shape[:-2]
-    is_plain = feature_group_count == 1 and {*window_strides, *rhs_dilation} == {1}
+    is_plain = {*window_strides, *rhs_dilation} == {1}
     if max(lhs_dilation) == 1 or not is_plain or any(n < 1 or k > n for n, k in zip(sizes, taps, strict=True)):
         return None
-    as_before = {"window_strides": window_strides, "rhs_dilation": rhs_dilation, "feature_group_count": 1, **params}
+    as_before = {"window_strides": window_strides, "rhs_dilation": rhs_dilation, **params}
     ones = (1,) * len(sizes)
     if set(taps) == {1}:  # most of what follows would be zeros
         y = convolve(x, w, padding=((0, 0),) * len(sizes), lhs_dilation=ones, **as_before)

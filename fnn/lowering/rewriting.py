@@ -39,10 +39,12 @@ def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
     Some things that differentiation leaves behind are slow there. A weight gradient is a matrix product with its left
     factor transposed; it becomes a transposition and a plain product. The gradients of a convolution are convolutions
     with batch and channels exchanged, which within a loop run on one thread and by a naive algorithm; they become
-    transpositions and a convolution with channels last, without the zeros that strides leave in between. A depthwise
-    convolution becomes a sum over the taps of its window, in 16 bits one of 32. The gradient of pooling by the maximum
-    goes window by window; it becomes comparisons of strided slices. Numbers of 16 bits are compared in 32. What is
-    made flat is computed before. Everything else stays as it is.
+    transpositions and a convolution with channels last, without the zeros that strides leave in between. A convolution
+    with a window of one place becomes a matrix product; in groups, one of several groups, or, of single channels, a sum
+    over the taps of its window, in 16 bits one of 32; with few channels out, one of several columns at a time. The
+    gradient of pooling by the maximum goes window by window; it becomes comparisons of strided slices. Numbers of 16
+    bits are compared in 32. What is made flat is computed before. Everything else stays as it is, and so do
+    convolutions of arrays whose distribution over devices is part of their type.
 
     Apply it to a whole training step: forward pass, gradient and update. Under ``vmap``, it belongs outside:
     ``canonical(vmap(step))`` sees the products of all members as they will be computed.

@@ -61,7 +61,7 @@ def test_gradients(padding):
 
     gradient = jax.grad(loss, (0, 1))
     for got, expected in zip(jax.jit(canonical(gradient))(x, w), jax.jit(gradient)(x, w), strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-3)
     # Forward, the gradient of the window and that of the input, whose channels out are the 6 channels in.
     assert sorted(steps(canonical(gradient), x, w)) == [1, 2, 4]
 
@@ -75,7 +75,6 @@ LEFT_ALONE = {
     "a stride": (jnp.ones((1, 22, 22, 4)), jnp.ones((3, 3, 4, 8)), {"window_strides": (1, 2)}),
     "a window with gaps": (jnp.ones((1, 22, 22, 4)), jnp.ones((3, 3, 4, 8)), {"rhs_dilation": (1, 2)}),
     "an image with gaps": (jnp.ones((1, 12, 12, 4)), jnp.ones((13, 13, 4, 8)), {"lhs_dilation": (1, 2)}),
-    "groups": (jnp.ones((1, 12, 12, 4)), jnp.ones((3, 3, 2, 8)), {"feature_group_count": 2}),
     "half precision": (jnp.ones((1, 12, 12, 4), jnp.bfloat16), jnp.ones((3, 3, 4, 8), jnp.bfloat16), {}),
     "no examples": (jnp.ones((0, 12, 12, 4)), jnp.ones((3, 3, 4, 8)), {}),
 }
@@ -90,6 +89,7 @@ def test_what_is_left_alone(case):
         return lax.conv_general_dilated(x, w, dimension_numbers=AXES[2], **arguments)
 
     assert steps(canonical(convolve), x, w) == steps(convolve, x, w)
+    np.testing.assert_array_equal(canonical(convolve)(x, w), convolve(x, w))
 
 
 def test_a_sequence_and_the_dtype_of_its_sums():
@@ -106,3 +106,47 @@ def test_a_sequence_and_the_dtype_of_its_sums():
         got = canonical(convolve)(x, w)
         assert got.dtype == jnp.float64
         np.testing.assert_allclose(got, convolve(x, w), rtol=1e-12)
+
+
+def test_of_what_is_spread_out_with_zeros():
+    """The convolution that is left of it has few channels out."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 6, 20, 5)).astype(np.float32), rng.normal(size=(3, 4, 5, 2)).astype(np.float32)
+
+    def convolve(x, w):
+        padding = ((1, 2), (-1, 3))
+        return lax.conv_general_dilated(x, w, (1, 1), padding, lhs_dilation=(2, 2), dimension_numbers=AXES[2])
+
+    assert steps(canonical(convolve), x, w) == [4]
+    np.testing.assert_allclose(jax.jit(canonical(convolve))(x, w), convolve(x, w), rtol=1e-5, atol=1e-5)
+
+
+def test_in_a_loop_over_a_batch_of_windows():
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 7, 12, 3)).astype(np.float32), rng.normal(size=(4, 3, 3, 3, 3)).astype(np.float32)
+
+    def last(x, w):
+        def body(x, _):
+            return jnp.tanh(lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=AXES[2])), None
+
+        return lax.scan(body, x, None, length=3)[0]
+
+    of_all = jax.vmap(last, (None, 0))
+    np.testing.assert_allclose(jax.jit(canonical(of_all))(x, w), of_all(x, w), rtol=1e-4, atol=1e-5)
+
+
+def test_distributed_arrays_stay():
+    """Where the distribution is part of the type, a reshape would need to be told."""
+    mesh = jax.make_mesh((1,), ("batch",), axis_types=(jax.sharding.AxisType.Explicit,))
+    with jax.set_mesh(mesh):
+        place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
+        x = jax.device_put(jnp.ones((2, 9, 12, 3)), place)
+        for taps in (3, 1):
+
+            def loss(x, w):
+                return jnp.sin(lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=AXES[2])).sum()
+
+            w = jnp.ones((taps, taps, 3, 4))
+            gradient = jax.grad(loss, (0, 1))
+            for got, expected in zip(jax.jit(canonical(gradient))(x, w), jax.jit(gradient)(x, w), strict=True):
+                np.testing.assert_array_equal(got, expected)
