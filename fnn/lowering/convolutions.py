@@ -12,15 +12,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import jax
 from jax import lax
-from jax.sharding import AxisType
 
 from fnn.lowering.apart import apart
 from fnn.lowering.columns import by_columns
 from fnn.lowering.depthwise import by_taps, window_gradient
 from fnn.lowering.dilated import compact
 from fnn.lowering.grouped import by_groups
+from fnn.lowering.placement import is_distributed
 from fnn.lowering.pointwise import as_product
 
 
@@ -54,7 +53,7 @@ def channels_last(
     """
     params |= {"dimension_numbers": dimension_numbers, "padding": padding, "lhs_dilation": lhs_dilation}
     params |= {"batch_group_count": batch_group_count, "feature_group_count": feature_group_count}
-    if _is_distributed(x) or _is_distributed(w):
+    if is_distributed(x) or is_distributed(w):
         return None
     y, n_axes = as_product(x, w, **params), len(padding)
     if y is not None or n_axes not in (1, 2):
@@ -93,8 +92,3 @@ def _convolved(x: Any, w: Any, *, padding: Any, lhs_dilation: Any, **params: Any
         x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *config, (0, 0, 0)])
         padding, lhs_dilation = ((0, 0),) * len(padding), (1,) * len(padding)
     return by_columns(x, w, padding=tuple(padding), lhs_dilation=tuple(lhs_dilation), **params)
-
-
-def _is_distributed(x: Any) -> bool:
-    """Whether operations on ``x`` must say how their results are distributed, which these forms do not."""
-    return AxisType.Explicit in jax.typeof(x).sharding.mesh.axis_types
