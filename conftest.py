@@ -1,4 +1,7 @@
-"""For all tests and doctests: nothing is written to the home of who runs them, unless their environment says so."""
+"""For all tests and doctests: nothing is written to the home of who runs them.
+
+What their environment says of fnn's cache (``FNN_CACHE``) or JAX's is heeded.
+"""
 
 import os
 import shutil

@@ -274,8 +274,9 @@ def first_steps(network: str, timeout: float = TIMEOUT) -> dict[str, Any]:
             except subprocess.TimeoutExpired:
                 return {"first_step_failed": f"no step within {timeout:g} s"}
             if done.returncode != 0:
-                return {"first_step_failed": (done.stderr.splitlines() or [f"exit code {done.returncode}"])[-1]}
-            end = float(done.stdout)
+                said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+                return {"first_step_failed": said[-1]}
+            end = float(done.stdout.split()[-1])
             seconds[f"first_step_{state}_seconds"] = end - begin
             seconds["exit_seconds"] = time.time() - end
     return seconds

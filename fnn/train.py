@@ -133,6 +133,7 @@ def make_step(objective: Objective, optimizer: optax.GradientTransformation) -> 
                 value_fn=lambda at: objective(at, before, batch, step_key)[0],
             )
             params = optax.apply_updates(params, updates)
+            # In the order in which the gradient comes.
             params, opt_state = in_one_row((params, opt_state), batch)
         return TrainState(params, state, opt_state, key, count + 1), {"loss": loss, **metrics}
 

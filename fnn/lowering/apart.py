@@ -35,7 +35,7 @@ def apart(x: Any) -> Any:
         [0.0, 1.0, 2.0]
     """
     # A whole number equals itself, as the compiler knows; of a floating-point number it does not.
-    is_branch = not is_heeded() and jnp.issubdtype(x.dtype, jnp.floating)
+    is_branch = not barriers_are_heeded() and jnp.issubdtype(x.dtype, jnp.floating)
     if not is_branch or x.size * x.dtype.itemsize < _BRANCH_BYTES:
         return barrier(x)
     first = x[(0,) * x.ndim]
@@ -43,6 +43,6 @@ def apart(x: Any) -> Any:
     return lax.cond(first == first, lambda x: x, lambda x: x * 1, x)
 
 
-def is_heeded() -> bool:
+def barriers_are_heeded() -> bool:
     """Whether the compiler keeps to barriers until it has fused operations."""
     return bool(jax.default_backend() != "cpu" or jax.__version_info__ >= _HEEDED_SINCE)

@@ -23,8 +23,8 @@ from jax import lax
 
 from fnn.lowering.apart import barrier
 
-# Up to so many channels in, from so many out on, so many columns at a time, as long as columns times channels out are
-# at most so many. Measured with 1 to 64 channels and windows of 3 to 7, on two cores: 1.1 to 2.7 times as fast.
+# Up to so many channels in, from so many out on, so many columns at a time, else two, as long as columns times channels
+# out are at most so many. Measured with 1 to 64 channels and windows of 3 to 7, on two cores: 1.1 to 2.7 times as fast.
 _PAYS = (4, 1, 4, 128), (24, 1, 4, 48), (inf, 2, 2, 16)
 
 
@@ -51,8 +51,8 @@ def by_columns(
 
     Returns:
         The result. It is computed column by column, as XLA does, where several at a time are not faster: for many
-        channels out, few columns, as weight gradients have, a window of one column, a stride or a dilation along the
-        columns, and numbers other than float32.
+        channels, few columns or a window nearly as wide as the image, as weight gradients have, a window of one column,
+        a stride or a dilation along the columns, and numbers other than float32.
     """
     n_out, taps = w.shape[-1], w.shape[-3]
     n_columns = x.shape[-2] + sum(padding[-1]) - taps + 1

@@ -19,7 +19,6 @@ from fnn.lowering.columns import by_columns
 from fnn.lowering.depthwise import by_taps, window_gradient
 from fnn.lowering.dilated import compact
 from fnn.lowering.grouped import by_groups
-from fnn.lowering.placement import is_distributed
 from fnn.lowering.pointwise import as_product
 
 
@@ -48,13 +47,10 @@ def channels_last(
 
     Returns:
         The result, in a faster form where one is known (:mod:`fnn.lowering.pointwise`, ``grouped``, ``depthwise``,
-        ``dilated``, ``columns``); ``None`` for other than one or two spatial axes, unless it is a product, and for
-        arrays whose distribution over devices is part of their type.
+        ``dilated``, ``columns``); ``None`` for other than one or two spatial axes, unless it is a product.
     """
     params |= {"dimension_numbers": dimension_numbers, "padding": padding, "lhs_dilation": lhs_dilation}
     params |= {"batch_group_count": batch_group_count, "feature_group_count": feature_group_count}
-    if is_distributed(x) or is_distributed(w):
-        return None
     y, n_axes = as_product(x, w, **params), len(padding)
     if y is not None or n_axes not in (1, 2):
         return y

@@ -1,20 +1,26 @@
-"""Where arrays lie, as far as their types say."""
+"""What the types of arrays say about where they lie and how large they are."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import jax
 from jax.sharding import AxisType
 
 
-def is_distributed(x: Any) -> bool:
-    """Whether operations on ``x`` must say how their results are distributed over devices.
+def is_settled(aval: Any) -> bool:
+    """Whether an array's operations may take any form: its sizes are numbers, and its type names no devices.
 
-    Forms that reshape or contract do not say it; such arrays are left to the forms that they came in.
+    Operations on an array that is distributed by its type (``AxisType.Explicit``) must say how their results are; the
+    forms of this package do not. What the compiler distributes by itself is settled.
+
+    Args:
+        aval: the type of the array, ``jax.typeof(x)``.
 
     Example:
-        >>> is_distributed(jax.numpy.ones(3))
-        False
+        >>> import jax, jax.numpy as jnp
+        >>> is_settled(jax.typeof(jnp.ones(3)))
+        True
     """
-    return AxisType.Explicit in jax.typeof(x).sharding.mesh.axis_types
+    devices = getattr(getattr(aval, "sharding", None), "mesh", None)
+    is_free = AxisType.Explicit not in getattr(devices, "axis_types", ())
+    return is_free and all(isinstance(size, int) for size in aval.shape)

@@ -6,7 +6,7 @@ the image is the window of the other, dilated by the stride, and
 
     dw[c, o] = sum over n, p of x[n, d p, c] g[n, p, o]
 
-one product. 128 x 32 x 32 x 16 to 32 channels, stride 2, with both gradients: 5.3 ms as convolutions, 1.4 as products.
+one product. 128 x 32 x 32 x 16 to 32 channels, stride 2, with both gradients: 5.3 ms as convolutions, 1.2 as products.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def as_product(
         preferred_element_type: dtype of the result; ``None`` for that of ``x``.
 
     Returns:
-        The result; ``None`` if there are several taps and several places, or none, groups, or zeros between the numbers
-        of ``x``.
+        The result; ``None`` if it is no product: it has groups, zeros between the numbers of ``x``, several taps and
+        several places, or no place at all.
     """
     x_axes, w_axes, y_axes = (tuple(spec) for spec in dimension_numbers)
     taps = [w.shape[axis] for axis in w_axes[2:]]
@@ -84,7 +84,9 @@ def _of_windows(x: Any, w: Any, x_axes: Axes, w_axes: Axes, y_axes: Axes, produc
     """All that there is of each example: the sum is over channels and places."""
     left, right = zip(*sorted(zip(x_axes[1:], w_axes[1:], strict=True)), strict=True)
     numbers = ((left, right), ((), ()))
-    y = plain_product(x, w, None, None, dimension_numbers=numbers, flipped=False, **product, out_sharding=None)
+    y = plain_product(
+        x, w, None, None, dimension_numbers=numbers, flipped=y_axes[0] > y_axes[1], **product, out_sharding=None
+    )
     if y is None:
         y = lax.dot_general(x, w, numbers, **product)
     y = y if y_axes[0] < y_axes[1] else y.T

@@ -18,6 +18,7 @@ from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 from fnn.lowering.convolutions import channels_last
 from fnn.lowering.flattening import flattened
 from fnn.lowering.halves import COMPARISONS, EXTREMA, compared_in_float32
+from fnn.lowering.placement import is_settled
 from fnn.lowering.pooling import given_back
 from fnn.lowering.products import plain_product
 from fnn.lowering.walking import bodies
@@ -41,10 +42,11 @@ def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
     with batch and channels exchanged, which within a loop run on one thread and by a naive algorithm; they become
     transpositions and a convolution with channels last, without the zeros that strides leave in between. A convolution
     with a window of one place becomes a matrix product; in groups, one of several groups, or, of single channels, a sum
-    over the taps of its window, in 16 bits one of 32; with few channels out, one of several columns at a time. The
+    over the taps of its window, which for numbers of 16 bits is added up in 32; with few channels out, one of several
+    columns at a time. The
     gradient of pooling by the maximum goes window by window; it becomes comparisons of strided slices. Numbers of 16
     bits are compared in 32. What is made flat is computed before. Everything else stays as it is, and so do
-    convolutions of arrays whose distribution over devices is part of their type.
+    arrays whose type names the devices that they lie on, or whose sizes are not known.
 
     Apply it to a whole training step: forward pass, gradient and update. Under ``vmap``, it belongs outside:
     ``canonical(vmap(step))`` sees the products of all members as they will be computed.
@@ -131,6 +133,8 @@ def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any]) -> lis
 def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -> Any:
     """The result in a faster form; ``None`` if there is none."""
     name = eqn.primitive.name
+    if name not in _KNOWN or not all(is_settled(atom.aval) for atom in eqn.invars):
+        return None
     if name == "dot_general":
         left, right = eqn.invars
         sources = tuple(None if isinstance(at, Literal) else around.transposed.get(at) for at in (left, right))

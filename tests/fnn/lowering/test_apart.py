@@ -11,14 +11,14 @@ from jax import lax
 from fnn.lowering import apart as module
 from fnn.lowering.apart import apart
 
-IS_HEEDED = module.is_heeded
+IS_HEEDED = module.barriers_are_heeded
 
 
 @pytest.fixture(params=["as it is", "a branch"], autouse=True)
 def _either_way(request, monkeypatch):
     """Also on a version of JAX that needs no branch."""
     if request.param == "a branch":
-        monkeypatch.setattr(module, "is_heeded", lambda: False)
+        monkeypatch.setattr(module, "barriers_are_heeded", lambda: False)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int32", "bool"])
@@ -46,7 +46,7 @@ def test_where_there_is_a_branch(monkeypatch):
     large, small = jnp.ones((256, 300)), jnp.ones((256, 3))
     for is_heeded, backend in itertools.product([True, False], ["cpu", "gpu"]):
         monkeypatch.setattr(jax, "__version_info__", (0, 12) if is_heeded else (0, 10, 2))
-        monkeypatch.setattr(module, "is_heeded", IS_HEEDED)
+        monkeypatch.setattr(module, "barriers_are_heeded", IS_HEEDED)
         monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
         wanted = ["cond"] if backend == "cpu" and not is_heeded else []
         assert [name for name in operations(large) if name == "cond"] == wanted

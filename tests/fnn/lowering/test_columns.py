@@ -133,20 +133,3 @@ def test_in_a_loop_over_a_batch_of_windows():
 
     of_all = jax.vmap(last, (None, 0))
     np.testing.assert_allclose(jax.jit(canonical(of_all))(x, w), of_all(x, w), rtol=1e-4, atol=1e-5)
-
-
-def test_distributed_arrays_stay():
-    """Where the distribution is part of the type, a reshape would need to be told."""
-    mesh = jax.make_mesh((1,), ("batch",), axis_types=(jax.sharding.AxisType.Explicit,))
-    with jax.set_mesh(mesh):
-        place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("batch"))
-        x = jax.device_put(jnp.ones((2, 9, 12, 3)), place)
-        for taps in (3, 1):
-
-            def loss(x, w):
-                return jnp.sin(lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=AXES[2])).sum()
-
-            w = jnp.ones((taps, taps, 3, 4))
-            gradient = jax.grad(loss, (0, 1))
-            for got, expected in zip(jax.jit(canonical(gradient))(x, w), jax.jit(gradient)(x, w), strict=True):
-                np.testing.assert_array_equal(got, expected)

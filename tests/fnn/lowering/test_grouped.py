@@ -63,6 +63,7 @@ def test_groups_of_a_transposed_convolution():
         return jnp.sin(y).sum()
 
     gradient = jax.grad(loss, (0, 1))
+    assert n_in_groups(gradient, x, w) == 3
     assert n_in_groups(canonical(gradient), x, w) == 0
     for got, expected in zip(jax.jit(canonical(gradient))(x, w), jax.jit(gradient)(x, w), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)

@@ -12,7 +12,7 @@ import fnn
 from fnn.lowering import canonical, in_one_row, rows
 from fnn.train import make_step, start
 
-heeded = pytest.mark.skipif(not rows.is_heeded(), reason="barriers are dropped, so that nothing is done")
+heeded = pytest.mark.skipif(not rows.barriers_are_heeded(), reason="barriers are dropped, so that nothing is done")
 
 
 @heeded
@@ -31,21 +31,37 @@ heeded = pytest.mark.skipif(not rows.is_heeded(), reason="barriers are dropped, 
     ],
 )
 def test_where_it_pays(shape, n_examples, expected):
-    assert rows.pays(shape, n_examples) is expected
+    assert rows.updated_as_one_row(shape, n_examples) is expected
 
 
 def test_not_elsewhere(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert not rows.pays((784, 30), 10)
+    assert not rows.updated_as_one_row((784, 30), 10)
 
 
 def test_any_leaves_stay_what_they_are():
-    batch = (jnp.ones((4, 2)), 1.0, None)
-    tree = {"w": jnp.arange(40.0).reshape(2, 20), "count": jnp.ones((2, 20), jnp.int32), "rate": 0.5, "none": None}
-    got = jax.jit(in_one_row)(tree, batch)
-    jax.tree.map(np.testing.assert_array_equal, got, tree)
-    assert got["count"].dtype == jnp.int32
-    jax.tree.map(np.testing.assert_array_equal, in_one_row(tree, ()), tree)
+    batch = (jnp.ones((4, 2)), 1.0, None, jax.random.key(0))
+    tree = {
+        "count": jnp.ones((2, 20), jnp.int32),
+        "half": jnp.ones((2, 20), jnp.bfloat16),
+        "host": np.ones((2, 20)),
+        "key": jax.random.key(1),
+        "name": "adam",
+        "none": None,
+        "rate": 0.1,
+        "steep": np.zeros((2, 20), jax.dtypes.float0),
+    }
+    for name, leaf in tree.items():
+        assert in_one_row({name: leaf}, batch)[name] is leaf
+
+
+@heeded
+@pytest.mark.parametrize(("batch", "expected"), [((jnp.ones((4, 2)), None), 1), ((jnp.ones((40, 2)),), 0), (None, 0)])
+def test_a_barrier_for_few_examples(batch, expected):
+    w = jnp.arange(40.0).reshape(2, 20)
+    traced = jax.make_jaxpr(lambda w: in_one_row({"w": w, "b": w[0]}, batch))(w)
+    assert str(traced).count("optimization_barrier") == expected
+    np.testing.assert_array_equal(in_one_row(w, batch), w)
 
 
 @pytest.mark.parametrize("n_rows", [3, 30, 50])
@@ -64,6 +80,15 @@ def test_gradients(n_rows, n_columns, n_examples, axes):
 
     got = jax.jit(canonical(gradient))(x, g)
     np.testing.assert_allclose(got, np.transpose(x.T @ g, axes), rtol=1e-5, atol=1e-5)
+
+
+@heeded
+@pytest.mark.parametrize(("n_examples", "shape"), [(9, (784, 30)), (64, (30, 784))])
+def test_the_order_in_which_a_gradient_comes(n_examples, shape):
+    x, g = jnp.ones((n_examples, 784)), jnp.ones((n_examples, 30))
+    traced = jax.make_jaxpr(canonical(jax.grad(lambda w: jnp.vdot(x @ w, g))))(jnp.zeros((784, 30)))
+    products = [eqn.outvars[0].aval.shape for eqn in traced.eqns if eqn.primitive.name == "dot_general"]
+    assert products[-1] == shape
 
 
 def shapes_of_roots(optimizer, size):
