@@ -7,9 +7,9 @@ few channels do not make up for. With g columns as channels of one place,
     y[i, g q + r, o] = sum over u, t, c of v[u, t, c, (r, o)] x[i + u, g q + t, c],
     v[u, t, c, (r, o)] = w[u, t - r, c, o], 0 where w has no such tap,
 
-there are g times fewer rows, of k + g - 1 instead of k taps: with k = 3 and g = 2 two thirds
-of what was built, and a third more multiplications. The result is in the right order as it is. What is not finite
-spreads to its neighbours among the g columns.
+there are g times fewer rows, of k + g - 1 instead of k taps: with k = 3 and g = 2 two thirds of what was built, and a
+third more multiplications. The result is in the right order as it is. What is not finite spreads to its neighbours
+among the g columns.
 """
 
 from __future__ import annotations

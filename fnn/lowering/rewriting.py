@@ -43,10 +43,9 @@ def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
     transpositions and a convolution with channels last, without the zeros that strides leave in between. A convolution
     with a window of one place becomes a matrix product; in groups, one of several groups, or, of single channels, a sum
     over the taps of its window, which for numbers of 16 bits is added up in 32; with few channels out, one of several
-    columns at a time. The
-    gradient of pooling by the maximum goes window by window; it becomes comparisons of strided slices. Numbers of 16
-    bits are compared in 32. What is made flat is computed before. Everything else stays as it is, and so do
-    arrays whose type names the devices that they lie on, or whose sizes are not known.
+    columns at a time. The gradient of pooling by the maximum goes window by window; it becomes comparisons of strided
+    slices. Numbers of 16 bits are compared in 32. What is made flat is computed before. Everything else stays as it is,
+    and so do arrays whose type names the devices that they lie on, or whose sizes are not known.
 
     Apply it to a whole training step: forward pass, gradient and update. Under ``vmap``, it belongs outside:
     ``canonical(vmap(step))`` sees the products of all members as they will be computed.
