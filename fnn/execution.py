@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int
 
 from fnn.compilation import unkept
 from fnn.errors import InputError, expect
-from fnn.lowering import Options
+from fnn.lowering import Options, repeated
 from fnn.types import Batch, Metrics, Objective, TrainState
 
 StepFn = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
@@ -81,11 +81,12 @@ def _advance(make_step: Callable[..., StepFn], objective: Objective, optimizer: 
     step = tallied(traced_once)
 
     def advance(carry: Carry, batches: Batch, first: Any, last: Any) -> tuple[Carry, Any]:
-        def body(i: Any, carry: Carry) -> Carry:
-            batch = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, i, keepdims=False), batches)
-            return step(carry, batch)
+        def batch(i: Any) -> Any:
+            return jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, i, keepdims=False), batches)
 
-        carry = jax.lax.fori_loop(first, last, body, carry)
+        loop = repeated(lambda carry, batch: (step(carry, batch), ()), carry, jax.eval_shape(batch, 0))
+        end = jax.lax.fori_loop(first, last, lambda i, carry: loop.step(carry, batch(i))[0], loop.turned(carry))
+        carry = loop.turned_back(end)
         return carry, carry.train_state.step + 0
 
     @cache

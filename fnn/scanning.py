@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from fnn.data.batching import check_finite, check_weights, count_examples, effective_size, to_host
 from fnn.errors import expect, is_whole
+from fnn.lowering import repeated
 from fnn.train import check_key, make_step, start
 from fnn.types import Batch, KeyArray, Metrics, Objective, Params, State, TrainState
 
@@ -101,38 +102,42 @@ def fit_scan(
     order_key, step_key = jax.random.split(key)
     step = make_step(objective, optimizer)
 
-    def on_rows(train_state: TrainState, rows_and_present: Any) -> tuple[TrainState, tuple[Metrics, Any]]:
-        rows, present = rows_and_present
-        batch: Batch = jax.tree.map(lambda leaf: leaf[rows], whole)
-        if missing:
-            batch = batch._replace(weights=jnp.where(present, batch.weights, 0))
-        return on_batch(train_state, batch)
-
     def on_batch(train_state: TrainState, batch: Batch) -> tuple[TrainState, tuple[Metrics, Any]]:
         train_state, metrics = step(train_state, batch)
         examples = jnp.asarray(float(size)) if batch.weights is None else jnp.sum(batch.weights.astype(jnp.float32))
         return train_state, (metrics, examples.astype(jnp.float32))
 
+    begin = start(optimizer, params, state, step_key)
+    one_batch = jax.eval_shape(lambda whole: jax.tree.map(lambda leaf: leaf[:size], whole), whole)
+    loop = repeated(on_batch, begin, one_batch)
+
+    def on_rows(carry: Any, rows_and_present: Any) -> tuple[Any, tuple[Metrics, Any]]:
+        rows, present = rows_and_present
+        batch: Batch = jax.tree.map(lambda leaf: leaf[rows], whole)
+        if missing:
+            batch = batch._replace(weights=jnp.where(present, batch.weights, 0))
+        return loop.step(carry, batch)
+
     # The same order as that of batches(): all examples at once are taken as they come, a last batch is filled up
     # with the first ones of the epoch.
     present = (np.arange(count + missing) < count).reshape(-1, size)
 
-    def on_epoch(train_state: TrainState, number: Any) -> tuple[TrainState, tuple[Metrics, Any]]:
+    def on_epoch(carry: Any, number: Any) -> tuple[Any, tuple[Metrics, Any]]:
         if size == count:
-            train_state, (metrics, _) = on_batch(train_state, whole)
-            return train_state, (metrics, ~jnp.isfinite(metrics["loss"])[None])
+            carry, (metrics, _) = loop.step(carry, whole)
+            return carry, (metrics, ~jnp.isfinite(metrics["loss"])[None])
         order_of_epoch = jax.random.fold_in(order_key, number)
         order = jax.random.permutation(order_of_epoch, count) if shuffle else jnp.arange(count)
         rows = jnp.concatenate([order, order[:missing]]).reshape(-1, size)
-        train_state, (metrics, examples) = jax.lax.scan(on_rows, train_state, (rows, present))
+        carry, (metrics, examples) = jax.lax.scan(on_rows, carry, (rows, present))
         # A batch whose examples all have the weight 0 has the loss 0, and so adds nothing.
         means = {
             name: jnp.sum(value * examples.astype(value.dtype)) / jnp.sum(examples) for name, value in metrics.items()
         }
-        return train_state, (means, ~jnp.isfinite(metrics["loss"]))
+        return carry, (means, ~jnp.isfinite(metrics["loss"]))
 
-    begin = start(optimizer, params, state, step_key)
-    train_state, (history, bad) = jax.lax.scan(on_epoch, begin, jnp.arange(n_epochs))
+    end, (history, bad) = jax.lax.scan(on_epoch, loop.turned(begin), jnp.arange(n_epochs))
+    train_state: TrainState = loop.turned_back(end)
     n_steps = n_epochs * len(present)
     first = jnp.min(jnp.where(bad.ravel(), jnp.arange(1, n_steps + 1), n_steps + 1), initial=n_steps + 1)
     finite = jnp.array([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(train_state.params)], bool).all()

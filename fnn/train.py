@@ -25,7 +25,7 @@ from fnn.divergence import all_finite, explain
 from fnn.errors import InputError, expect, is_whole
 from fnn.execution import Advance, Carry, StepFn, Tally, check_step, empty_tally, program_for, read_means
 from fnn.feeding import Feed
-from fnn.lowering import in_one_row, options_for
+from fnn.lowering import options_for
 from fnn.objectives import loss_and_grad
 from fnn.saving import Checkpoints, Kept, Saver, identify
 from fnn.types import KeyArray, Metrics, Objective, Params, State, TrainState, is_key
@@ -133,8 +133,6 @@ def make_step(objective: Objective, optimizer: optax.GradientTransformation) -> 
                 value_fn=lambda at: objective(at, before, batch, step_key)[0],
             )
             params = optax.apply_updates(params, updates)
-            # In the order in which the gradient comes.
-            params, opt_state = in_one_row((params, opt_state), batch)
         return TrainState(params, state, opt_state, key, count + 1), {"loss": loss, **metrics}
 
     return step

@@ -6,8 +6,8 @@ memory. Barriers keep the transposition apart, from the product and from what it
 else be computed once more in its order: it costs one pass over a factor, and the product that is left is plain.
 
 A factor of few columns, such as the gradient of ten logits, is the one to transpose, whichever side it is on: a product
-with few columns is several times slower than one with few rows. Where few examples give a matrix with rows of 16 to 32
-numbers, the order in which it comes matters more (:mod:`fnn.lowering.rows`).
+with few columns is several times slower than one with few rows. In a loop, what it comes to is not turned back
+(:mod:`fnn.lowering.turned`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 import jax
 
 from fnn.lowering.apart import apart, barrier
-from fnn.lowering.rows import updated_as_one_row
 
 # Columns up to which a factor counts as narrow, and bytes of a factor up to which transposing it pays: both
 # measured in a loop on two cores (Zen 4, 1 MiB of L2 each).
@@ -74,8 +73,6 @@ def _as_matrix(x: Any, n_axes: int) -> Any:
 
 def _transposed_product(a: Any, b: Any, flipped: bool, params: dict[str, Any]) -> Any:
     n_rows, n_columns = a.shape[1], b.shape[1]
-    if updated_as_one_row((n_columns, n_rows) if flipped else (n_rows, n_columns), len(a)):
-        return barrier(_product(b, a, params)).T if flipped else barrier(_product(a, b, params))
     if min(n_rows, n_columns) <= _NARROW:
         if n_rows <= n_columns:
             return barrier(_product(a, b, params))

@@ -8,7 +8,6 @@ derivative rules of ``custom_jvp`` and ``custom_vjp`` stay in force.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import wraps
 from typing import Any, NamedTuple
 
@@ -16,16 +15,18 @@ import jax
 from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
 from fnn.lowering.convolutions import channels_last
+from fnn.lowering.evaluating import bound, evaluate
 from fnn.lowering.flattening import flattened
 from fnn.lowering.halves import COMPARISONS, EXTREMA, compared_in_float32
 from fnn.lowering.placement import is_settled
 from fnn.lowering.pooling import given_back
 from fnn.lowering.products import plain_product
-from fnn.lowering.walking import bodies
+from fnn.lowering.turned import product_with_transpose
+from fnn.lowering.walking import CALLS, bodies
 
-_WITH_BODIES = frozenset(
+_WITH_BODIES = CALLS | frozenset(
     {
-        *("jit", "pjit", "closed_call", "remat", "remat2", "checkpoint", "scan", "while", "cond"),
+        *("closed_call", "remat", "remat2", "checkpoint", "scan", "while", "cond"),
         *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"),
     }
 )
@@ -73,7 +74,7 @@ def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
             return leaves
 
         closed = jax.make_jaxpr(flat)(*args, **kwargs)
-        results = _evaluate(closed.jaxpr, closed.consts, jax.tree.leaves((args, kwargs)))
+        results = _evaluate(closed.jaxpr, closed.consts, jax.tree.leaves((args, kwargs)), True)
         return jax.tree.unflatten(structure[0], results)
 
     return rewritten
@@ -86,14 +87,17 @@ class _Surroundings(NamedTuple):
         transposed: what a variable is the transpose of, if it is that of a matrix.
         flipped: variables that are used only to be transposed, as matrices.
         apart: variables that are kept apart from what they come from, by a barrier or by coming from outside.
+        is_once: whether it is carried out once, and by itself: not as the body of a loop, of a branch or of a function
+            with a derivative of its own.
     """
 
     transposed: dict[Var, Any]
     flipped: set[Var]
     apart: set[Var]
+    is_once: bool
 
 
-def _surroundings(jaxpr: Jaxpr) -> _Surroundings:
+def _surroundings(jaxpr: Jaxpr, is_once: bool) -> _Surroundings:
     transposed: dict[Var, Any] = {}
     flipped: set[Var] = set()
     used_as_is = {atom for atom in jaxpr.outvars if not isinstance(atom, Literal)}
@@ -106,27 +110,19 @@ def _surroundings(jaxpr: Jaxpr) -> _Surroundings:
             used_as_is.update(atom for atom in eqn.invars if not isinstance(atom, Literal))
     barriers = [eqn for eqn in jaxpr.eqns if eqn.primitive.name == "optimization_barrier"]
     apart = {*jaxpr.invars, *jaxpr.constvars, *(var for eqn in barriers for var in eqn.outvars)}
-    return _Surroundings(transposed, flipped - used_as_is, apart)
+    return _Surroundings(transposed, flipped - used_as_is, apart, is_once)
 
 
-def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-    known: dict[Var, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
-    known.update(zip(jaxpr.invars, inputs, strict=True))
-    around = _surroundings(jaxpr)
+def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any], is_once: bool) -> list[Any]:
+    around = _surroundings(jaxpr, is_once)
 
-    def read(atom: Any) -> Any:
-        return atom.val if isinstance(atom, Literal) else known[atom]
+    def compute(eqn: JaxprEqn, read: Callable[[Any], Any]) -> Sequence[Any]:
+        results = _rewrite(eqn, read, around)
+        if results is None:
+            return bound(eqn, map(read, eqn.invars), _with_new_bodies(eqn, is_once))
+        return results if eqn.primitive.multiple_results else [results]
 
-    for eqn in jaxpr.eqns:
-        scopes = str(eqn.source_info.name_stack)
-        with eqn.ctx.manager, jax.named_scope(scopes) if scopes else nullcontext():
-            results = _rewrite(eqn, read, around)
-            if results is None:
-                primitive: Any = eqn.primitive
-                params = primitive.get_bind_params(_with_new_bodies(eqn))
-                results = primitive.bind(*map(read, eqn.invars), **params)
-        known.update(zip(eqn.outvars, results if eqn.primitive.multiple_results else [results], strict=True))
-    return [read(atom) for atom in jaxpr.outvars]
+    return evaluate(jaxpr, consts, inputs, compute)
 
 
 def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -> Any:
@@ -138,6 +134,10 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
         left, right = eqn.invars
         sources = tuple(None if isinstance(at, Literal) else around.transposed.get(at) for at in (left, right))
         values = [None if source is None else read(source) for source in sources]
+        if around.is_once and values[0] is None:
+            product = product_with_transpose(read(left), read(right), **eqn.params)
+            if product is not None:
+                return product
         is_flipped = eqn.outvars[0] in around.flipped
         return plain_product(read(left), read(right), values[0], values[1], flipped=is_flipped, **eqn.params)
     if name == "conv_general_dilated":
@@ -151,25 +151,27 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
     return None
 
 
-def _with_new_bodies(eqn: JaxprEqn) -> dict[str, Any]:
+def _with_new_bodies(eqn: JaxprEqn, is_once: bool) -> dict[str, Any]:
     if not _concerns(eqn):
         return eqn.params
-    return {name: _new_body(value) for name, value in eqn.params.items()}
+    is_once = is_once and eqn.primitive.name in CALLS
+    return {name: _new_body(value, is_once) for name, value in eqn.params.items()}
 
 
-def _new_body(value: Any) -> Any:
+def _new_body(value: Any, is_once: bool) -> Any:
     if hasattr(value, "consts"):
-        return _retraced(value.jaxpr, value.consts)
+        return _retraced(value.jaxpr, value.consts, is_once)
     if hasattr(value, "eqns"):
-        return _retraced(value, ()).jaxpr
-    return tuple(map(_new_body, value)) if bodies(value) else value  # the branches of a cond
+        return _retraced(value, (), is_once).jaxpr
+    # The branches of a cond.
+    return tuple(_new_body(branch, is_once) for branch in value) if bodies(value) else value
 
 
-def _retraced(jaxpr: Jaxpr, consts: Sequence[Any]) -> Any:
+def _retraced(jaxpr: Jaxpr, consts: Sequence[Any], is_once: bool) -> Any:
     avals: list[Any] = [var.aval for var in jaxpr.invars]
     shape_of: Any = jax.ShapeDtypeStruct
     inputs = [shape_of(aval.shape, aval.dtype, weak_type=aval.weak_type) for aval in avals]
-    return jax.make_jaxpr(lambda *inputs: _evaluate(jaxpr, consts, inputs))(*inputs)
+    return jax.make_jaxpr(lambda *inputs: _evaluate(jaxpr, consts, inputs, is_once))(*inputs)
 
 
 def _concerns(eqn: JaxprEqn) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+CALLS = frozenset({"jit", "pjit"})
+"""The names of the operation that is a call of another program."""
+
 
 def multiplications(jaxpr: Any) -> Iterator[Any]:
     """The matrix products and convolutions of a program.
