@@ -81,7 +81,7 @@ def loss_and_grad(
         (60.5, [[11.0], [22.0]])
     """
     value_and_grad = jax.value_and_grad(objective, has_aux=True)
-    return jax.jit(canonical(value_and_grad) if jax.default_backend() == "cpu" else value_and_grad)
+    return jax.jit(canonical(value_and_grad, as_in_loop=True) if jax.default_backend() == "cpu" else value_and_grad)
 
 
 def weighted_mean(

@@ -33,7 +33,7 @@ _WITH_BODIES = CALLS | frozenset(
 _KNOWN = frozenset({"dot_general", "conv_general_dilated", "select_and_scatter_add", "reshape"}) | COMPARISONS | EXTREMA
 
 
-def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
+def canonical(function: Callable[..., Any], *, as_in_loop: bool = False) -> Callable[..., Any]:
     """``function`` in a form that XLA runs faster on a CPU: the same numbers, up to the order of summation.
 
     What is not finite may make more numbers so than it did: a zero times infinity is none.
@@ -53,6 +53,8 @@ def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Args:
         function: any function that JAX can trace, of pytrees of arrays.
+        as_in_loop: whether products with narrow matrices are those with their transposes, which loops carry
+            (:mod:`fnn.lowering.turned`): the same bits within a loop and out of it.
 
     Returns:
         A function of the same arguments and results, to be compiled.
@@ -74,7 +76,7 @@ def canonical(function: Callable[..., Any]) -> Callable[..., Any]:
             return leaves
 
         closed = jax.make_jaxpr(flat)(*args, **kwargs)
-        results = _evaluate(closed.jaxpr, closed.consts, jax.tree.leaves((args, kwargs)), True)
+        results = _evaluate(closed.jaxpr, closed.consts, jax.tree.leaves((args, kwargs)), as_in_loop)
         return jax.tree.unflatten(structure[0], results)
 
     return rewritten
@@ -87,17 +89,17 @@ class _Surroundings(NamedTuple):
         transposed: what a variable is the transpose of, if it is that of a matrix.
         flipped: variables that are used only to be transposed, as matrices.
         apart: variables that are kept apart from what they come from, by a barrier or by coming from outside.
-        is_once: whether it is carried out once, and by itself: not as the body of a loop, of a branch or of a function
-            with a derivative of its own.
+        as_in_loop: whether products with narrow matrices are those with their transposes. Not in the body of a loop, of
+            a branch or of a function with a derivative of its own: a matrix that goes in there is carried as it is.
     """
 
     transposed: dict[Var, Any]
     flipped: set[Var]
     apart: set[Var]
-    is_once: bool
+    as_in_loop: bool
 
 
-def _surroundings(jaxpr: Jaxpr, is_once: bool) -> _Surroundings:
+def _surroundings(jaxpr: Jaxpr, as_in_loop: bool) -> _Surroundings:
     transposed: dict[Var, Any] = {}
     flipped: set[Var] = set()
     used_as_is = {atom for atom in jaxpr.outvars if not isinstance(atom, Literal)}
@@ -110,16 +112,16 @@ def _surroundings(jaxpr: Jaxpr, is_once: bool) -> _Surroundings:
             used_as_is.update(atom for atom in eqn.invars if not isinstance(atom, Literal))
     barriers = [eqn for eqn in jaxpr.eqns if eqn.primitive.name == "optimization_barrier"]
     apart = {*jaxpr.invars, *jaxpr.constvars, *(var for eqn in barriers for var in eqn.outvars)}
-    return _Surroundings(transposed, flipped - used_as_is, apart, is_once)
+    return _Surroundings(transposed, flipped - used_as_is, apart, as_in_loop)
 
 
-def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any], is_once: bool) -> list[Any]:
-    around = _surroundings(jaxpr, is_once)
+def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any], as_in_loop: bool) -> list[Any]:
+    around = _surroundings(jaxpr, as_in_loop)
 
     def compute(eqn: JaxprEqn, read: Callable[[Any], Any]) -> Sequence[Any]:
         results = _rewrite(eqn, read, around)
         if results is None:
-            return bound(eqn, map(read, eqn.invars), _with_new_bodies(eqn, is_once))
+            return bound(eqn, map(read, eqn.invars), _with_new_bodies(eqn, as_in_loop))
         return results if eqn.primitive.multiple_results else [results]
 
     return evaluate(jaxpr, consts, inputs, compute)
@@ -134,7 +136,7 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
         left, right = eqn.invars
         sources = tuple(None if isinstance(at, Literal) else around.transposed.get(at) for at in (left, right))
         values = [None if source is None else read(source) for source in sources]
-        if around.is_once and values[0] is None:
+        if around.as_in_loop and values[0] is None:
             product = product_with_transpose(read(left), read(right), **eqn.params)
             if product is not None:
                 return product
@@ -151,27 +153,27 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
     return None
 
 
-def _with_new_bodies(eqn: JaxprEqn, is_once: bool) -> dict[str, Any]:
+def _with_new_bodies(eqn: JaxprEqn, as_in_loop: bool) -> dict[str, Any]:
     if not _concerns(eqn):
         return eqn.params
-    is_once = is_once and eqn.primitive.name in CALLS
-    return {name: _new_body(value, is_once) for name, value in eqn.params.items()}
+    as_in_loop = as_in_loop and eqn.primitive.name in CALLS
+    return {name: _new_body(value, as_in_loop) for name, value in eqn.params.items()}
 
 
-def _new_body(value: Any, is_once: bool) -> Any:
+def _new_body(value: Any, as_in_loop: bool) -> Any:
     if hasattr(value, "consts"):
-        return _retraced(value.jaxpr, value.consts, is_once)
+        return _retraced(value.jaxpr, value.consts, as_in_loop)
     if hasattr(value, "eqns"):
-        return _retraced(value, (), is_once).jaxpr
+        return _retraced(value, (), as_in_loop).jaxpr
     # The branches of a cond.
-    return tuple(_new_body(branch, is_once) for branch in value) if bodies(value) else value
+    return tuple(_new_body(branch, as_in_loop) for branch in value) if bodies(value) else value
 
 
-def _retraced(jaxpr: Jaxpr, consts: Sequence[Any], is_once: bool) -> Any:
+def _retraced(jaxpr: Jaxpr, consts: Sequence[Any], as_in_loop: bool) -> Any:
     avals: list[Any] = [var.aval for var in jaxpr.invars]
     shape_of: Any = jax.ShapeDtypeStruct
     inputs = [shape_of(aval.shape, aval.dtype, weak_type=aval.weak_type) for aval in avals]
-    return jax.make_jaxpr(lambda *inputs: _evaluate(jaxpr, consts, inputs, is_once))(*inputs)
+    return jax.make_jaxpr(lambda *inputs: _evaluate(jaxpr, consts, inputs, as_in_loop))(*inputs)
 
 
 def _concerns(eqn: JaxprEqn) -> bool:

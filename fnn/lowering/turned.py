@@ -4,11 +4,15 @@ A dense layer of 784 inputs and 30 outputs has a matrix whose rows are short. XL
 quickest as a product of 30 rows with 784 columns, and makes vector operations of an update only along long rows: in the
 other order the two take up to twice as long, Adam's divisions and roots most of all. So a loop carries such a matrix,
 and what an optimizer keeps of it, as 30 rows of 784 numbers. The step is traced, and what it does to them number by
-number it does in that order; a matrix product takes its factor from either. Before and after the loop they are as ever.
+number it does in that order; a matrix product takes its factor from either, and a sum over all of it is one in either.
+Before and after the loop they are as ever.
 
-A matrix with which the step does more, in which it looks up rows say, stays as it is, and so does what is updated with
-it. Outside of a loop a product with a narrow matrix is one with its transpose, too, so that a loop written by hand
-comes to the same bits, unless its update sums over such a matrix, as clipping by the global norm does.
+A matrix with which the step does anything else, in which it looks up rows say, stays as it is, and so does what is
+updated with it.
+
+In the gradient of a step outside of a loop, a product with a narrow matrix is one with its transpose, too. It costs
+such a step a tenth or more, and a loop written by hand comes to the bits of one that is carried out here; not so with
+batches of one example, or where an update sums over such a matrix, as clipping by the global norm does.
 """
 
 from __future__ import annotations
@@ -26,8 +30,10 @@ from fnn.lowering.placement import is_settled
 from fnn.lowering.walking import CALLS
 
 # Tried in float32 with matrices of 64 to 3136 rows of 10 to 256 numbers and 10 to 128 examples, on two cores: product,
-# gradient and update together are 1.03 to 2.4 times as fast up to 48 columns, beyond 64 up to 1.5 times as slow. With
-# fewer than 9 there is little to gain, and the compiler rounds an update in one order as not in the other.
+# gradient and update together are 1.0 to 2.4 times as fast up to 48 columns, beyond 64 up to 1.5 times as slow. With
+# fewer than 9 there is little to gain, and the compiler rounds an update in one order as not in the other. Smaller
+# matrices, of many networks side by side, lose.
+_FEWEST_ROWS = 64
 _FEWEST_COLUMNS, _MOST_COLUMNS = 9, 48
 
 # What computes each number of its result from the numbers in the same place.
@@ -39,7 +45,7 @@ _NUMBER_BY_NUMBER = frozenset(
         *("sin", "sqrt", "square", "sub", "tanh", "xor"),
     }
 )
-_REDUCTIONS = frozenset({"reduce_max", "reduce_min", "reduce_sum"})
+_REDUCTIONS = frozenset({"reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_sum"})
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
 """``(carry, x) -> (carry, y)``, as for ``jax.lax.scan``."""
@@ -73,10 +79,10 @@ def repeated(step: Step, carry: Any, x: Any) -> Repeated:
     Example:
         >>> loss = lambda w, x: jnp.square(x @ w).mean()
         >>> step = lambda w, x: (w - 0.1 * jax.grad(loss)(w, x), loss(w, x))
-        >>> w, x = jnp.ones((50, 20)), jnp.ones((3, 50))
+        >>> w, x = jnp.ones((100, 20)), jnp.ones((3, 100))
         >>> loop = repeated(step, w, x)
         >>> loop.turned(w).shape, loop.turned_back(loop.step(loop.turned(w), x)[0]).shape
-        ((20, 50), (50, 20))
+        ((20, 100), (100, 20))
     """
     leaves, tree = jax.tree.flatten(carry)
     if jax.default_backend() != "cpu" or not any(map(is_narrow, map(jax.typeof, leaves))):
@@ -84,13 +90,15 @@ def repeated(step: Step, carry: Any, x: Any) -> Repeated:
     closed, ends = jax.make_jaxpr(step, return_shape=True)(carry, x)
     trees: Any = tuple(map(jax.tree.structure, ends))
     which = _which(closed.jaxpr, len(leaves))
-    if not any(which) or trees[0] != tree:
+    # Where what comes out is of another type than what goes in, a loop traces its step again.
+    before, after = ([_type(aval) for aval in avals[: len(leaves)]] for avals in (closed.in_avals, closed.out_avals))
+    if not any(which) or trees[0] != tree or before != after:
         return _as_it_is(step)
-    orders = {leaf.shape for leaf, is_turned in zip(leaves, which, strict=True) if is_turned}
+    shapes = {leaf.shape for leaf, is_turned in zip(leaves, which, strict=True) if is_turned}
 
     def turned_step(carry: Any, x: Any) -> tuple[Any, Any]:
         inputs = [*map(_enter, jax.tree.leaves(carry), which), *jax.tree.leaves(x)]
-        results = evaluate(closed.jaxpr, closed.consts, inputs, lambda eqn, read: _compute(eqn, read, orders))
+        results = evaluate(closed.jaxpr, closed.consts, inputs, lambda eqn, read: _compute(eqn, read, shapes))
         after = zip(results[: len(which)], which, strict=True)
         leaves = [_transposed(value) if is_turned else _plain(value) for value, is_turned in after]
         others = map(_plain, results[len(which) :])
@@ -101,6 +109,10 @@ def repeated(step: Step, carry: Any, x: Any) -> Repeated:
         return jax.tree.unflatten(tree, [leaf.T if is_turned else leaf for leaf, is_turned in pairs])
 
     return Repeated(turned_step, flip, flip)
+
+
+def _type(aval: Any) -> tuple[Any, ...]:
+    return aval.shape, aval.dtype, aval.weak_type
 
 
 def _as_it_is(step: Step) -> Repeated:
@@ -119,7 +131,10 @@ def is_narrow(array: Any) -> bool:
     """
     is_matrix = len(array.shape) == 2 and is_settled(jax.typeof(array) if isinstance(array, jax.Array) else array)
     is_real = jnp.issubdtype(array.dtype, jnp.floating) and array.dtype.itemsize <= 4
-    return is_matrix and is_real and _FEWEST_COLUMNS <= array.shape[1] <= min(_MOST_COLUMNS, array.shape[0] - 1)
+    if not (is_matrix and is_real):
+        return False
+    n_rows, n_columns = array.shape
+    return bool(n_rows >= _FEWEST_ROWS and _FEWEST_COLUMNS <= n_columns <= _MOST_COLUMNS)
 
 
 def product_with_transpose(left: Any, right: Any, *, dimension_numbers: Any, **params: Any) -> Any:
@@ -141,7 +156,7 @@ def product_with_transpose(left: Any, right: Any, *, dimension_numbers: Any, **p
 
 
 def _which(jaxpr: Jaxpr, n_carried: int) -> list[bool]:
-    """Which of the first inputs are narrow matrices that the step multiplies by, or that are updated with one."""
+    """Which of the first inputs are narrow matrices that the step multiplies by or transposes, or updates with one."""
     carried = jaxpr.invars[:n_carried]
     met = _Met({}, set(), set())
     _look(jaxpr, {var: var for var in carried if is_narrow(var.aval)}, met)
@@ -153,7 +168,7 @@ class _Met(NamedTuple):
     """What a step does with the narrow matrices that it is given.
 
     Attributes:
-        parents: for each that is computed with others, number by number, another of its group but for one, the root.
+        parents: leads from each that is computed with others, number by number, to one that stands for all of them.
         factors: those that it multiplies by.
         unfit: those with which it does what has no counterpart in the other order.
     """
@@ -242,10 +257,10 @@ def _in_other_order(value: Any) -> Any:
     return value if not isinstance(value, _Turned) and jnp.ndim(value) == 0 else _transposed(value)
 
 
-def _compute(eqn: JaxprEqn, read: Callable[[Any], Any], orders: set[tuple[int, ...]]) -> Sequence[Any]:
-    """The results of an operation, matrices of a shape in ``orders`` by their transposes where that costs nothing."""
+def _compute(eqn: JaxprEqn, read: Callable[[Any], Any], shapes: set[tuple[int, ...]]) -> Sequence[Any]:
+    """The results of an operation, matrices of one of ``shapes`` by their transposes where that costs nothing."""
     values = [read(atom) for atom in eqn.invars]
-    if _is_flip(eqn) and not isinstance(values[0], _Turned) and jnp.shape(values[0])[::-1] in orders:
+    if _is_flip(eqn) and not isinstance(values[0], _Turned) and jnp.shape(values[0])[::-1] in shapes:
         return [_Turned(values[0])]
     if not any(isinstance(value, _Turned) for value in values):
         return bound(eqn, values)
@@ -255,7 +270,7 @@ def _compute(eqn: JaxprEqn, read: Callable[[Any], Any], orders: set[tuple[int, .
         return [*map(_Turned, bound(eqn, map(_in_other_order, values)))]
     if _is_inlined(eqn):
         body = eqn.params["jaxpr"]
-        return evaluate(body.jaxpr, body.consts, values, lambda eqn, read: _compute(eqn, read, orders))
+        return evaluate(body.jaxpr, body.consts, values, lambda eqn, read: _compute(eqn, read, shapes))
     if _is_product(eqn) and isinstance(values[1], _Turned):
         (left, (axis,)), batch = eqn.params["dimension_numbers"]
         numbers = (left, (1 - axis,)), batch
