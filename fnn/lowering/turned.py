@@ -30,12 +30,11 @@ from fnn.lowering.placement import is_settled
 from fnn.lowering.walking import CALLS
 
 # Tried in float32 with matrices of 64 to 3136 rows of 10 to 256 numbers and 10 to 128 examples, on two cores: product,
-# gradient and update together are 1.0 to 2.4 times as fast up to 48 columns, beyond 64 up to 1.5 times as slow. With
-# fewer than 9 there is little to gain, and the compiler rounds an update in one order as not in the other. Smaller
-# matrices, of many networks side by side, lose. Of larger ones little is gained, which is lost again where a loop is
-# short: training begins one for each chunk of its data.
-_FEWEST_ROWS = 64
-_MOST_NUMBERS = 2**15
+# gradient and update together are 1.0 to 2.4 times as fast up to 48 columns, beyond 64 up to 1.5 times as slow. With 2
+# to 8 columns, 1.0 to 1.4 times; there the compiler rounds an update otherwise in the one order than in the other.
+# Smaller matrices, of many networks side by side, lose. To turn them takes as long as some forty steps gain, and
+# training begins a loop for each chunk of its data, which holds fewer of larger examples: larger matrices lose too.
+_FEWEST_ROWS, _MOST_ROWS, _MOST_NUMBERS = 64, 1024, 2**15
 _FEWEST_COLUMNS, _MOST_COLUMNS = 9, 48
 
 # What computes each number of its result from the numbers in the same place.
@@ -136,8 +135,8 @@ def is_narrow(array: Any) -> bool:
     if not (is_matrix and is_real):
         return False
     n_rows, n_columns = array.shape
-    is_worth_it = n_rows >= _FEWEST_ROWS and n_rows * n_columns <= _MOST_NUMBERS
-    return bool(is_worth_it and _FEWEST_COLUMNS <= n_columns <= _MOST_COLUMNS)
+    is_between = _FEWEST_ROWS <= n_rows <= _MOST_ROWS and _FEWEST_COLUMNS <= n_columns <= _MOST_COLUMNS
+    return bool(is_between and n_rows * n_columns <= _MOST_NUMBERS)
 
 
 def product_with_transpose(left: Any, right: Any, *, dimension_numbers: Any, **params: Any) -> Any:
