@@ -20,6 +20,7 @@ from fnn.lowering.depthwise import by_taps, window_gradient
 from fnn.lowering.dilated import compact
 from fnn.lowering.grouped import by_groups
 from fnn.lowering.pointwise import as_product
+from fnn.lowering.winograd import by_points
 
 
 def channels_last(
@@ -47,7 +48,8 @@ def channels_last(
 
     Returns:
         The result, in a faster form where one is known (:mod:`fnn.lowering.pointwise`, ``grouped``, ``depthwise``,
-        ``dilated``, ``columns``); ``None`` for other than one or two spatial axes, unless it is a product.
+        ``dilated``, ``winograd``, ``columns``); ``None`` for other than one or two spatial axes, unless it is a
+        product.
     """
     params |= {"dimension_numbers": dimension_numbers, "padding": padding, "lhs_dilation": lhs_dilation}
     params |= {"batch_group_count": batch_group_count, "feature_group_count": feature_group_count}
@@ -87,4 +89,6 @@ def _convolved(x: Any, w: Any, *, padding: Any, lhs_dilation: Any, **params: Any
         config = [(low, high, step - 1) for (low, high), step in zip(padding, lhs_dilation, strict=True)]
         x = lax.pad(x, x.dtype.type(0), [(0, 0, 0), *config, (0, 0, 0)])
         padding, lhs_dilation = ((0, 0),) * len(padding), (1,) * len(padding)
-    return by_columns(x, w, padding=tuple(padding), lhs_dilation=tuple(lhs_dilation), **params)
+    given |= {"padding": tuple(padding), "lhs_dilation": tuple(lhs_dilation)}
+    y = by_points(x, w, **given)
+    return by_columns(x, w, **given) if y is None else y
