@@ -58,8 +58,12 @@ SYSTEMS = [
     System("pytorch", "tuned", "pytorch", "torch", _KEEP),
     System("pytorch-compiled", "tuned", "pytorch", "torch", _KEEP),
     System("flax-nnx", "stock", "flax_nnx", "flax"),
+    System("flax-nnx", "tuned", "flax_nnx", "flax"),
     System("flax-linen", "stock", "flax_linen", "flax"),
+    System("flax-linen", "tuned", "flax_linen", "flax"),
     System("equinox", "stock", "equinox_loop", "equinox"),
+    System("equinox", "tuned", "equinox_loop", "equinox"),
     System("keras", "stock", "keras_fit", "keras", {"KERAS_BACKEND": "jax"}),
+    System("keras", "tuned", "keras_fit", "keras", {"KERAS_BACKEND": "jax"}),
     System("scikit-learn", "stock", "sklearn_mlp", "sklearn"),
 ]
