@@ -174,7 +174,7 @@ def _of_overlapping_tiles(x: Any, w: Any, low: int, n_columns: int, **params: An
     """By tiles of as many columns as the taps of m columns out reach."""
     of = _rounded(w.shape[1])
     m = of.many.shape[1]
-    tiles = _tiles(lax.transpose(apart(x), (1, 2, 0, 3)), low, m, -(-n_columns // m), _N, axis=1)
+    tiles = _tiles(lax.transpose(apart(x), (1, 2, 0, 3)), low, m, -(-n_columns // m), _N)
     taps = _taps(w)
     products = [
         _product(_combined(data, tiles), _combined(few, taps), **params)
@@ -188,7 +188,8 @@ def _of_overlapping_results(x: Any, w: Any, low: int, n_columns: int, **params: 
     of = _rounded(w.shape[1])
     m = of.many.shape[1]
     n_tiles = -(-x.shape[2] // m)
-    tiles = _tiles(lax.transpose(x, (1, 2, 0, 3)), 0, m, n_tiles, m, axis=1)
+    # Not kept apart once more, so that the gradient of the window finds the same.
+    tiles = _tiles(lax.transpose(x, (1, 2, 0, 3)), 0, m, n_tiles, m)
     taps = _taps(w)[::-1]
     products = [
         _product(_combined(many, tiles), _combined(few, taps), **params)
@@ -213,21 +214,22 @@ def _of_gradient(x: Any, w: Any, low: int, n_columns: int, **params: Any) -> Any
     of = _rounded(n_columns)
     m = of.many.shape[1]
     n_tiles = -(-w.shape[1] // m)
-    tiles, taps = _tiles(x, low, m, n_tiles, _N, axis=2), _tiles(w, 0, m, n_tiles, m, axis=1)
-    products = [
-        lax.conv_general_dilated_p.bind(_combined(data, tiles), _combined(many, taps), **params)
-        for data, many in zip(of.data, of.many, strict=True)
-    ]
+    # Here the batch is the channels of the image, and comes last: its transposition is quick if rows and columns lead.
+    tiles = _tiles(lax.transpose(x, (1, 2, 0, 3)), low, m, n_tiles, _N)
+    taps = _tiles(w, 0, m, n_tiles, m)
+    products = []
+    for data, many in zip(of.data, of.many, strict=True):
+        v = lax.transpose(_combined(data, tiles), (2, 0, 1, 3))
+        products.append(lax.conv_general_dilated_p.bind(v, _combined(many, taps), **params))
     return lax.concatenate([_combined(few, products) for few in of.few.T], 2)
 
 
-def _tiles(x: Any, low: int, step: int, count: int, width: int, *, axis: int) -> list[Any]:
-    """The columns of ``count`` tiles: of each tile the first, of each the second, and so on up to ``width``."""
-    config = [(0, 0, 0)] * x.ndim
-    config[axis] = (low, step * (count - 1) + width - x.shape[axis] - low, 0)
-    x = apart(lax.pad(x, x.dtype.type(0), config))
+def _tiles(x: Any, low: int, step: int, count: int, width: int) -> list[Any]:
+    """The columns of ``count`` tiles of (rows, columns, ...): of each tile the first, of each the second, and so on."""
+    margin = (low, step * (count - 1) + width - x.shape[1] - low, 0)
+    x = apart(lax.pad(x, x.dtype.type(0), [(0, 0, 0), margin, (0, 0, 0), (0, 0, 0)]))
     last = step * (count - 1) + 1
-    return [lax.slice_in_dim(x, column, column + last, step, axis) for column in range(width)]
+    return [lax.slice_in_dim(x, column, column + last, step, 1) for column in range(width)]
 
 
 def _taps(w: Any) -> list[Any]:
