@@ -36,7 +36,8 @@ class System(NamedTuple):
 
     Attributes:
         name: of the system.
-        form: ``"stock"``, as its tutorial has it, or ``"tuned"``.
+        form: ``"stock"``, as its tutorial has it, or ``"tuned"``, as its documentation advises, with a call per step:
+            several steps in one program are what fnn is for.
         module: in this package.
         package: what has to be installed.
         environment: variables that its process is given.
@@ -58,12 +59,12 @@ SYSTEMS = [
     System("pytorch", "tuned", "pytorch", "torch", _KEEP),
     System("pytorch-compiled", "tuned", "pytorch", "torch", _KEEP),
     System("flax-nnx", "stock", "flax_nnx", "flax"),
-    System("flax-nnx", "tuned", "flax_nnx", "flax"),
+    System("flax-nnx", "tuned", "flax_nnx", "flax", _KEEP),
     System("flax-linen", "stock", "flax_linen", "flax"),
-    System("flax-linen", "tuned", "flax_linen", "flax"),
+    System("flax-linen", "tuned", "flax_linen", "flax", _KEEP),
     System("equinox", "stock", "equinox_loop", "equinox"),
-    System("equinox", "tuned", "equinox_loop", "equinox"),
+    System("equinox", "tuned", "equinox_loop", "equinox", _KEEP),
     System("keras", "stock", "keras_fit", "keras", {"KERAS_BACKEND": "jax"}),
-    System("keras", "tuned", "keras_fit", "keras", {"KERAS_BACKEND": "jax"}),
+    System("keras", "tuned", "keras_fit", "keras", {"KERAS_BACKEND": "jax", **_KEEP}),
     System("scikit-learn", "stock", "sklearn_mlp", "sklearn"),
 ]

@@ -1,6 +1,6 @@
 """Flax Linen, with its ``TrainState``.
 
-Stock is the loop of its MNIST example: the examples on the device, where each batch picks its rows; a compiled function
+Stock is the loop of its MNIST example: the images on the device, where each batch picks its rows; a compiled function
 for gradient, loss and accuracy, another for the update; losses and accuracies collected until the epoch ends. Tuned is
 what a user who measures would do: one compiled step that gives the loss alone, over rows that NumPy picks.
 """
@@ -85,11 +85,10 @@ def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: st
         (loss, (_, updated)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params, others, images, labels)
         return state.apply_gradients(grads=grads), updated, loss
 
-    def step(images: Any, labels: Any) -> Any:
-        held[0], held[1], loss = train_step(*held, images, labels)
-        return loss, held[0].params
+    def step(images: Any, labels: Any) -> None:
+        held[0], held[1], _ = train_step(*held, images, labels)
 
-    images, labels = (jnp.asarray(x), jnp.asarray(y)) if form == "stock" else (x, y)
+    on_device = jnp.asarray(x) if form == "stock" else x
     keys = map(jax.random.key, itertools.count())
 
     def stock_epoch() -> None:
@@ -97,7 +96,7 @@ def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: st
         order = jax.random.permutation(next(keys), len(x))[: n_steps * network.batch_size]
         losses, accuracies = [], []
         for rows in order.reshape(n_steps, network.batch_size):
-            grads, held[1], loss, share = apply_model(*held, images[rows, ...], labels[rows, ...])
+            grads, held[1], loss, share = apply_model(*held, on_device[rows, ...], y[rows, ...])
             held[0] = update_model(held[0], grads)
             losses.append(loss)
             accuracies.append(share)
@@ -118,4 +117,5 @@ def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: st
         return right / len(images)
 
     restart(0)
-    return Training(stock_epoch if form == "stock" else epochs(network, x, y, step), restart, accuracy)
+    tuned_epoch = epochs(network, x, y, step, lambda: held[0].params)
+    return Training(stock_epoch if form == "stock" else tuned_epoch, restart, accuracy)

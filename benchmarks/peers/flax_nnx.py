@@ -57,7 +57,6 @@ def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: st
         raise NotExpressible(f"{dtype}, initialisation: {network.init}")
     model = _Net(network, nnx.Rngs(0))
     state = nnx.Optimizer(model, optimizer(network), wrt=nnx.Param)
-
     metrics = nnx.MultiMetric(accuracy=nnx.metrics.Accuracy(), loss=nnx.metrics.Average("loss"))
 
     def loss_of(model: Any, images: Any, labels: Any) -> Any:
@@ -79,13 +78,13 @@ def prepare(network: Network, x: np.ndarray, y: np.ndarray, form: str, dtype: st
         state.update(model, grads)
         return loss, nnx.state((model, state))
 
-    def stock(images: Any, labels: Any) -> Any:
+    def stock(images: Any, labels: Any) -> None:
         train_step(model, state, metrics, images, labels)
-        return jax.tree.leaves(nnx.state(model))
 
-    def tuned(images: Any, labels: Any) -> Any:
+    def tuned(images: Any, labels: Any) -> None:
         nonlocal leaves
-        loss, leaves = functional_step(leaves, images, labels)
-        return loss, leaves
+        _, leaves = functional_step(leaves, images, labels)
 
-    return Training(epochs(network, x, y, stock if form == "stock" else tuned))
+    if form == "stock":
+        return Training(epochs(network, x, y, stock, lambda: jax.tree.leaves(nnx.state(model))))
+    return Training(epochs(network, x, y, tuned, lambda: leaves))

@@ -17,16 +17,17 @@ def optimizer(network: Network) -> optax.GradientTransformation:
     return {"adam": optax.adam, "sgd": optax.sgd}[network.optimizer](network.rate)
 
 
-def epochs(network: Network, x: np.ndarray, y: np.ndarray, step: Callable[[Any, Any], Any]) -> Callable[[], None]:
-    """One epoch per call; ``step`` keeps its own state and returns something to wait for."""
+def epochs(
+    network: Network, x: np.ndarray, y: np.ndarray, step: Callable[[Any, Any], None], reached: Callable[[], Any]
+) -> Callable[[], None]:
+    """One epoch per call; ``step`` keeps its own state, and ``reached`` gives what to wait for in the end."""
     rng = np.random.default_rng(0)
 
     def epoch() -> None:
         order = rng.permutation(len(x))
-        done: Any = None
         for begin in range(0, len(x) - network.batch_size + 1, network.batch_size):
             rows = order[begin : begin + network.batch_size]
-            done = step(x[rows], y[rows])
-        jax.block_until_ready(done)
+            step(x[rows], y[rows])
+        jax.block_until_ready(reached())
 
     return epoch

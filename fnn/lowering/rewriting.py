@@ -34,7 +34,7 @@ _KNOWN = frozenset({"dot_general", "conv_general_dilated", "select_and_scatter_a
 
 
 def canonical(function: Callable[..., Any], *, as_in_loop: bool = False) -> Callable[..., Any]:
-    """``function`` in a form that XLA runs faster on a CPU: the same numbers, up to the order of summation.
+    """``function`` in a form that XLA runs faster on a CPU: the same numbers, up to rounding.
 
     What is not finite may make more numbers so than it did: a zero times infinity is none.
 

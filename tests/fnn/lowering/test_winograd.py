@@ -60,17 +60,20 @@ def test_the_identity_is_exact(r):
 
 
 GEOMETRIES = {
-    "3 x 3": ((4, 7, 14, 16), (3, 3, 16, 48), "SAME", {}),
-    "fewer channels out": ((4, 7, 14, 48), (3, 3, 48, 16), "SAME", {}),
-    "as many channels out": ((3, 6, 12, 24), (3, 3, 24, 24), "SAME", {}),
-    "nothing around": ((3, 7, 18, 32), (3, 3, 32, 32), "VALID", {}),
-    "more around than is seen": ((3, 7, 8, 32), (2, 3, 32, 32), ((1, 0), (4, 5)), {}),
-    "cut off": ((3, 7, 20, 32), (3, 3, 32, 32), ((-1, 1), (-2, -3)), {}),
-    "two columns": ((3, 5, 15, 32), (3, 2, 32, 32), ((1, 1), (0, 1)), {}),
-    "four columns": ((3, 5, 15, 32), (2, 4, 32, 40), "SAME", {}),
-    "five columns": ((3, 8, 13, 40), (5, 5, 40, 32), "SAME", {}),
-    "a stride along the rows": ((3, 9, 16, 32), (3, 3, 32, 32), "SAME", {"window_strides": (2, 1)}),
-    "gaps along the rows": ((3, 9, 16, 32), (3, 3, 32, 32), "SAME", {"rhs_dilation": (2, 1)}),
+    "3 x 3": ((8, 7, 14, 16), (3, 3, 16, 48), "SAME", {}),
+    "fewer channels out": ((8, 7, 14, 48), (3, 3, 48, 16), "SAME", {}),
+    "as many channels out": ((8, 6, 12, 24), (3, 3, 24, 24), "SAME", {}),
+    "nothing around": ((8, 7, 18, 32), (3, 3, 32, 32), "VALID", {}),
+    "more around than is seen": ((8, 12, 8, 24), (2, 3, 24, 48), ((1, 0), (4, 5)), {}),
+    "more around, fewer channels out": ((8, 12, 8, 48), (2, 3, 48, 24), ((1, 0), (6, 0)), {}),
+    "more behind, fewer channels out": ((8, 12, 8, 48), (2, 3, 48, 24), ((1, 0), (1, 7)), {}),
+    "cut off": ((8, 9, 20, 24), (3, 3, 24, 48), ((-1, 1), (-2, -3)), {}),
+    "cut off, fewer channels out": ((8, 9, 20, 48), (3, 3, 48, 24), ((-1, 1), (-2, -3)), {}),
+    "two columns": ((8, 5, 15, 32), (3, 2, 32, 32), ((1, 1), (0, 1)), {}),
+    "four columns": ((8, 5, 15, 32), (2, 4, 32, 40), "SAME", {}),
+    "five columns": ((8, 8, 13, 40), (5, 5, 40, 32), "SAME", {}),
+    "a stride along the rows": ((8, 9, 16, 32), (3, 3, 32, 32), "SAME", {"window_strides": (2, 1)}),
+    "gaps along the rows": ((8, 9, 16, 32), (3, 3, 32, 32), "SAME", {"rhs_dilation": (2, 1)}),
 }
 
 
@@ -81,7 +84,7 @@ def test_any_geometry(case):
     function, given = with_gradients(convolve), arguments(x_shape, w_shape, convolve)
     done = convolutions(canonical(function), *given)
     # Six for each: the image and the gradient of the image with one column of taps, that of the window with one out.
-    assert [columns for columns, _ in done].count(1) >= 6
+    assert [columns for columns, _ in done].count(1) == 12
     assert [columns for _, columns in done].count(1) == 6
     for got, value in zip(jax.jit(canonical(function))(*given), in_float64(function, given), strict=True):
         assert got.shape == value.shape
@@ -139,7 +142,30 @@ def test_over_several_windows_and_in_a_loop():
         return lax.scan(lambda x, _: (jnp.tanh(convolution()(x, w)), None), x, None, length=3)[0]
 
     of_all = jax.vmap(last, (None, 0))
+    assert "f32[3,1,32,32]" in str(jax.make_jaxpr(canonical(of_all))(x, windows))  # a window of one column
     np.testing.assert_allclose(jax.jit(canonical(of_all))(x, windows), of_all(x, windows), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", [lax.DotAlgorithmPreset.F32_F32_F32, (lax.Precision.HIGH, lax.Precision.DEFAULT)])
+def test_any_precision(precision):
+    x, w, _ = arguments((2, 8, 8, 32), (3, 3, 32, 32), convolution())
+    convolve = convolution(precision=precision)
+    np.testing.assert_array_equal(canonical(convolve)(x, w), convolve(x, w))
+
+
+def test_computed_once_more_for_the_gradient():
+    """The body of ``jax.checkpoint`` is traced anew, without constants."""
+    given = arguments((2, 8, 12, 32), (3, 3, 32, 40), convolution())
+    plain, again = with_gradients(convolution()), with_gradients(jax.checkpoint(convolution()))
+    for got, expected in zip(jax.jit(canonical(again))(*given), jax.jit(plain)(*given), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_several_devices_are_left_what_they_divide(monkeypatch):
+    x, w = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((4, 12, 12, 32), (3, 3, 32, 64)))
+    assert len(convolutions(canonical(convolution()), x, w)) == 6
+    monkeypatch.setattr(jax, "device_count", lambda: 2)
+    assert convolutions(canonical(convolution()), x, w) == convolutions(convolution(), x, w)
 
 
 def test_the_gradients_are_proved(monkeypatch):
