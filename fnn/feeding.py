@@ -19,9 +19,10 @@ from fnn.data.sources import ArraySource, Source
 from fnn.types import Batch, KeyArray
 
 # Large enough to hide the cost of a call, small enough that a few of them beside the data are no burden. On a CPU,
-# where nothing has to be transferred, 4 MiB were as quick as 32.
-_CHUNK_BYTES = 4 * 2**20
-_CHUNK_BYTES_TO_ACCELERATOR = 32 * 2**20
+# where nothing has to be transferred, 4 MiB hide it as well as 32, but for the pages of memory that a call gets from the
+# system: of so many steps they take no more than a hundredth of the time.
+_CHUNK_BYTES, _CHUNK_STEPS = 4 * 2**20, 32
+_MOST_CHUNK_BYTES = 32 * 2**20
 _SPEC: Any = jax.ShapeDtypeStruct  # has no annotations of its own
 _DEVICE_SHARE = 0.25  # of the free memory of an accelerator, for the data and as much again for a chunk
 
@@ -68,7 +69,8 @@ class Feed:
         share = _DEVICE_SHARE * _free_bytes()
         on_device = isinstance(source, ArraySource) and self._count * n_bytes <= share
         is_cpu = jax.default_backend() == "cpu"
-        most = share if on_device else _CHUNK_BYTES if is_cpu else _CHUNK_BYTES_TO_ACCELERATOR
+        to_host = min(max(_CHUNK_BYTES, _CHUNK_STEPS * batch_size * n_bytes), _MOST_CHUNK_BYTES)
+        most = share if on_device else to_host if is_cpu else _MOST_CHUNK_BYTES
         n_chunks = math.ceil(self.n_steps * batch_size * n_bytes / most)
         self.chunk_steps = -(-self.n_steps // min(n_chunks, self.n_steps))
         self._resident = jax.device_put(source.whole) if on_device and isinstance(source, ArraySource) else None
