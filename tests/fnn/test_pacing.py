@@ -23,9 +23,9 @@ def test_a_call_does_as_many_steps_as_take_its_seconds(clock):
     clock[0] += 0.5
     pace.ended(1)
     assert pace.steps == 4
-    clock[0] += 0.4  # since the call before ended, not since it was sent
+    clock[0] += 0.25  # since the call before ended, not since it was sent
     pace.ended(4)
-    assert pace.steps == 20
+    assert pace.steps == 32
     clock[0] += 60
     pace.ended(20)
     assert pace.steps == 1
