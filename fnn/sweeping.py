@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -184,6 +184,7 @@ def sweep(
     expect(len(places) >= 1, "sweep", "at least one device", "none")
     expect(chunk_size is None or chunk_size >= 1, "sweep", "chunk_size >= 1, or None", f"chunk_size == {chunk_size}")
 
+    @partial(jax.jit, inline=True)  # so that run is traced once, for one, for all side by side and for all in turn
     def one(key: Any, values: dict[str, Any]) -> Any:
         return jax.tree.map(_key_data, run(key, **values))
 
