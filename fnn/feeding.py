@@ -18,11 +18,13 @@ import numpy as np
 from fnn.data.sources import ArraySource, Source
 from fnn.types import Batch, KeyArray
 
-# Large enough to hide the cost of a call, small enough that a few of them beside the data are no burden. On a CPU,
-# where nothing has to be transferred, 4 MiB hide it as well as 32, but for the memory that a call gets from the system,
-# page by page: in a call of 10 steps of a CNN it takes 3 to 6 % of the time, in one of so many a third of that.
-_CHUNK_BYTES, _CHUNK_STEPS = 4 * 2**20, 32
-_MOST_CHUNK_BYTES = 32 * 2**20
+# Large enough to hide the cost of a call, small enough that a few of them beside the data are no burden, and that a
+# signal, which is heard between two calls, is heard soon.
+_CHUNK_BYTES = 4 * 2**20
+_CHUNK_BYTES_TO_ACCELERATOR = 32 * 2**20
+# On a CPU a call gets its memory anew from the system, page by page: for a CNN 3 to 10 % of the time in calls of 4 MiB,
+# 10 and 3 steps, and half of that in calls of so many steps, which may take so many bytes.
+_LONG_STEPS, _LONG_BYTES = 16, 16 * 2**20
 _SPEC: Any = jax.ShapeDtypeStruct  # has no annotations of its own
 _DEVICE_SHARE = 0.25  # of the free memory of an accelerator, for the data and as much again for a chunk
 
@@ -50,7 +52,9 @@ class Feed:
         chunk_steps: steps per chunk.
     """
 
-    def __init__(self, source: Source, batch_size: int, order_key: KeyArray | None) -> None:
+    def __init__(
+        self, source: Source, batch_size: int, order_key: KeyArray | None, *, in_long_calls: bool = False
+    ) -> None:
         """Prepares to feed.
 
         Args:
@@ -58,6 +62,7 @@ class Feed:
             batch_size: how many a step sees, at most all of them.
             order_key: the order of epoch ``n``, from 0, is drawn from ``fold_in(order_key, n)``; ``None`` for the order
                 of the source. A full batch is always in the order of the source.
+            in_long_calls: whether a call of the program is to do a whole chunk, not a piece of it.
         """
         self._source, self._count = source, len(source)
         self._order_key = None if batch_size == self._count else order_key
@@ -69,8 +74,8 @@ class Feed:
         share = _DEVICE_SHARE * _free_bytes()
         on_device = isinstance(source, ArraySource) and self._count * n_bytes <= share
         is_cpu = jax.default_backend() == "cpu"
-        to_host = min(max(_CHUNK_BYTES, _CHUNK_STEPS * batch_size * n_bytes), _MOST_CHUNK_BYTES)
-        most = share if on_device else to_host if is_cpu else _MOST_CHUNK_BYTES
+        long = min(_LONG_STEPS * batch_size * n_bytes, _LONG_BYTES) if in_long_calls else 0
+        most = share if on_device else max(_CHUNK_BYTES, long) if is_cpu else _CHUNK_BYTES_TO_ACCELERATOR
         n_chunks = math.ceil(self.n_steps * batch_size * n_bytes / most)
         self.chunk_steps = -(-self.n_steps // min(n_chunks, self.n_steps))
         self._resident = jax.device_put(source.whole) if on_device and isinstance(source, ArraySource) else None

@@ -5,7 +5,6 @@ Nothing happens in it but training: what prints, plots or logs stands outside, i
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +27,6 @@ from fnn.execution import Advance, Carry, StepFn, Tally, check_step, empty_tally
 from fnn.feeding import Feed
 from fnn.lowering import options_for
 from fnn.objectives import loss_and_grad
-from fnn.pacing import Pace
 from fnn.saving import Checkpoints, Kept, Saver, identify
 from fnn.types import KeyArray, Metrics, Objective, Params, State, TrainState, is_key
 
@@ -36,8 +34,7 @@ Validate = Callable[[Params, State], Mapping[str, float]]
 """``(params, state) -> metrics``, such as :func:`fnn.evaluate` on held-out examples with names of its own."""
 
 
-_PIECES = 25  # of an epoch, that a progress bar is told of
-_SECONDS = 2.0  # the longest that a call of the program may take, for a signal to be heard soon
+_PIECES = 50  # of an epoch, that a progress bar is told of
 
 
 class Epoch(NamedTuple):
@@ -309,7 +306,8 @@ def _run(
     use_cache()
     source = as_source(data, "fit")
     order_key, step_key = split(key)
-    feed = Feed(source, effective_size(batch_size, len(source)), order_key if shuffle else None)
+    order_key = order_key if shuffle else None
+    feed = Feed(source, effective_size(batch_size, len(source)), order_key, in_long_calls=on_step is None)
     program = program_for(make_step, objective, optimizer)
     begin = _begin(optimizer, params, state, step_key)
     traced = program.step.trace(begin, feed.spec())
@@ -317,14 +315,13 @@ def _run(
     advance = program.compiled_with(options_for(traced.jaxpr))
     kept = Kept(Carry(begin, empty_tally(names)), init_all(callbacks, begin), 0, [], False)
     identity = identify(source, feed.batch_size, shuffle, key, callbacks) if checkpoints else {}
-    pace = Pace(_SECONDS if jax.process_count() == 1 else math.inf)  # several processes have to go in step
     with Saver(checkpoints, identity) as saver:
         kept = saver.open(kept, resume)
         carry = copy(kept.carry)
         yield kept
         while kept.done < n_epochs * feed.n_steps and not kept.stopped:
             number = kept.done // feed.n_steps
-            carry = _walk(advance, feed, saver, pace, carry, kept, on_step)
+            carry = _walk(advance, feed, saver, carry, kept, on_step)
             train_state, finite = _seen(carry.train_state)
             tally = jax.device_get(carry.tally)
             if tally.first_bad >= 0 or not finite:
@@ -347,28 +344,19 @@ def _run(
 
 
 def _walk(
-    advance: Advance,
-    feed: Feed,
-    saver: Saver,
-    pace: Pace,
-    carry: Carry,
-    kept: Kept,
-    on_step: Callable[[int], None] | None,
+    advance: Advance, feed: Feed, saver: Saver, carry: Carry, kept: Kept, on_step: Callable[[int], None] | None
 ) -> Carry:
     """The rest of the epoch that is under way; keeps what is to be kept on the way. Uses up ``carry``, not ``kept``."""
     epoch, first = divmod(kept.done, feed.n_steps)
     base = epoch * feed.n_steps
     piece = feed.n_steps if on_step is None else max(1, feed.n_steps // _PIECES)
-    under_way: deque[tuple[Any, int]] = deque()
+    under_way: deque[Any] = deque()
     at = first
     try:
         for chunk in feed.chunks(epoch, first):
             while at < chunk.last:
-                to = min(chunk.last, at + min(piece, pace.steps), _next(base + at, saver.every) - base)
+                to = min(chunk.last, at + piece, _next(base + at, saver.every) - base)
                 carry, done = advance(carry, chunk.batches, at - chunk.first, to - chunk.first)
-                if not under_way:
-                    pace.began()
-                under_way.append((done, to - at))
                 at = to
                 if on_step is not None:
                     on_step(base + at)
@@ -376,10 +364,9 @@ def _walk(
                     saver.save(kept._replace(carry=carry, done=base + at), epoch_over=False)
                 # Not too far ahead of the device: what it has not yet seen of the data takes memory, and a signal is
                 # heard only between two waits.
+                under_way.append(done)
                 if len(under_way) > 1:
-                    done, n_steps = under_way.popleft()
-                    _wait(done)
-                    pace.ended(n_steps)
+                    _wait(under_way.popleft())
         _wait(carry)
     except KeyboardInterrupt:
         # Between two assignments the state may already have gone into the next step; then that from before the epoch.

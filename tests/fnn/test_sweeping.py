@@ -238,12 +238,15 @@ def test_the_example_finds_a_learning_rate(capsys):
 def test_runs_with_large_products_are_computed_in_turn_on_all_cores(monkeypatch):
     monkeypatch.setattr("fnn.sweeping._n_cores", lambda: 2)
     x = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    traced = []
 
     def run(key, scale):
+        traced.append(None)
         return {"loss": jnp.sum(jnp.tanh(x @ (jax.random.normal(key, (64, 64)) * scale)))}
 
     swept = sweep(run, seeds=5, scale=[0.5])
     assert swept.chunk_size == 3
+    assert len(traced) == 1  # to look at its products, and for the program
     alone = [jax.jit(run)(jax.random.key(seed), 0.5)["loss"] for seed in range(5)]
     np.testing.assert_allclose(swept.results["loss"], alone, rtol=1e-5)
     assert (
