@@ -22,8 +22,8 @@ from fnn.types import Batch, KeyArray
 # signal, which is heard between two calls, is heard soon.
 _CHUNK_BYTES = 4 * 2**20
 _CHUNK_BYTES_TO_ACCELERATOR = 32 * 2**20
-# On a CPU a call gets its memory anew from the system, page by page: for a CNN 3 to 10 % of the time in calls of 4 MiB,
-# 10 and 3 steps, and half of that in calls of so many steps, which may take so many bytes.
+# On a CPU a call gets its memory anew from the system, page by page: for two CNNs 6 and 10 % of the time in calls of
+# 4 MiB, 10 and 3 steps, and 4 % in calls of so many steps, which may take so many bytes.
 _LONG_STEPS, _LONG_BYTES = 16, 16 * 2**20
 _SPEC: Any = jax.ShapeDtypeStruct  # has no annotations of its own
 _DEVICE_SHARE = 0.25  # of the free memory of an accelerator, for the data and as much again for a chunk
