@@ -313,7 +313,8 @@ def test_whether_watched_or_chunked_the_bits_are_the_same(noisy, monkeypatch, ev
     arguments = {"key": KEY, "n_epochs": 2, "batch_size": 4}
     at_once = fit(objective, optimizer, params, state, data, **arguments)
     watched = fit(objective, optimizer, params, state, data, **arguments, on_step=lambda step: None)
-    monkeypatch.setattr("fnn.feeding._CHUNK_BYTES", every * 4 * 5 * 4 + 20)
+    for limit in ("_CHUNK_BYTES", "_LONG_BYTES"):
+        monkeypatch.setattr(f"fnn.feeding.{limit}", every * 4 * 5 * 4 + 20)
     chunked = fit(objective, optimizer, params, state, data, **arguments)
     for other in (watched, chunked):
         equal(other.params, at_once.params)
