@@ -1,7 +1,7 @@
 """How steps are carried out: one compiled program that walks through a chunk of batches, as far as it is told.
 
-Because its bounds are arguments, a chunk at once, in pieces, or step by step are runs of the same machine code, and give
-the same bits. So do chunks of another length, with a program of their own, in which each step is the same.
+Because its bounds are arguments, a chunk at once, in pieces, or step by step are runs of the same machine code, and
+give the same bits. So do chunks of another length, with a program of their own, in which each step is the same.
 """
 
 from __future__ import annotations
