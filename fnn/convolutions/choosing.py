@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from fnn.convolutions.few_taps import by_few_taps
 from fnn.convolutions.geometry import Geometry
 from fnn.convolutions.reference import by_xla
+from fnn.kernels import vectors
 
 # Numbers in a window up to which a matrix product is faster: measured with 32 channels out, on two cores.
 _FEW = 16
@@ -37,6 +40,13 @@ def convolve(
                [4., 6., 6., 4.]], dtype=float32)
     """
     few = geometry.groups == 1 and 1 < prod(w.shape[:-1]) <= _FEW < w.shape[-1]
-    if jax.default_backend() == "cpu" and few and x.size > 0:
+    if jax.default_backend() == "cpu" and few and x.size > 0 and not _has_code(x, w, geometry):
         return by_few_taps(x, w, geometry)
     return by_xla(x, w, geometry)
+
+
+def _has_code(x: Any, w: Any, geometry: Geometry) -> bool:
+    """Whether a training step will compute it by machine code of our own (:mod:`fnn.lowering.direct`)."""
+    on = vectors()
+    is_plain = len(geometry.strides) in (1, 2) and {*geometry.dilations} == {1}
+    return on is not None and is_plain and x.dtype in (jnp.float32, jnp.bfloat16) and on.lanes_for(w.shape[-1]) > 0

@@ -1,0 +1,60 @@
+"""Machine code that XLA knows by a name, made while JAX traces the rest of a program."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from hashlib import sha256
+from types import ModuleType
+
+import jax
+
+from fnn.kernels.geometry import Geometry
+from fnn.kernels.machine import Vectors, machine_code
+from fnn.kernels.plan import Plan
+
+Kernel = ModuleType
+"""``forward`` or ``window_gradient``: what has a ``plan`` of a convolution, and does ``write`` its code."""
+
+
+def being_made(kernel: Kernel, plan: Plan, on: Vectors) -> Future[str]:
+    """The name of the code, once XLA knows it."""
+    return _remembered(kernel, plan.geometry, plan.dtypes, plan.bounds, on)
+
+
+@cache
+def _remembered(
+    kernel: Kernel, geometry: Geometry, dtypes: tuple[str, ...], bounds: tuple[int, ...], on: Vectors
+) -> Future[str]:
+    return _worker().submit(_made, kernel, geometry, dtypes, bounds, on)
+
+
+def _made(kernel: Kernel, geometry: Geometry, dtypes: Sequence[str], bounds: Sequence[int], on: Vectors) -> str:
+    text = module(kernel, geometry, dtypes, bounds, on)
+    # Programs that call it are kept on disk, by this name.
+    name = f"fnn_{sha256(text.encode()).hexdigest()[:24]}"
+    target = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(machine_code(text, "call", on.features))
+    jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(target), platform="cpu")
+    return name
+
+
+def module(kernel: Kernel, geometry: Geometry, dtypes: Sequence[str], bounds: Sequence[int], on: Vectors) -> str:
+    """The code in LLVM's intermediate language: a function ``call`` for XLA, which divides the work of ``work``."""
+    from llvmlite import ir
+
+    from fnn.kernels import handler
+    from fnn.kernels.writing import Writer
+
+    written = ir.Module()
+    writer = Writer(written, "work", on.lanes_for(geometry.n_out), dtypes)
+    kernel.write(writer, geometry, on)
+    writer.done()
+    handler.write(written, "call", writer.function, bounds)
+    return str(written)
+
+
+@cache
+def _worker() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="fnn-kernels")

@@ -1,0 +1,39 @@
+"""What code a convolution takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fnn.kernels.geometry import Geometry
+
+
+class Plan(NamedTuple):
+    """Two arrays as the code is given them, and what it makes of them.
+
+    Attributes:
+        geometry: their sizes.
+        dtypes: theirs, and that of what comes out.
+        shape: of what comes out.
+        bounds: where parts of the work begin, and the end of the last.
+        prepared: makes the two of those that are convolved.
+        finished: makes the result of what comes out.
+    """
+
+    geometry: Geometry
+    dtypes: tuple[str, str, str]
+    shape: tuple[int, ...]
+    bounds: tuple[int, ...]
+    prepared: Callable[[Any, Any], tuple[Any, Any]]
+    finished: Callable[[Any], Any]
+
+
+def parts_of(count: int, most: int) -> tuple[int, ...]:
+    """Bounds of parts of so many images, as even as can be.
+
+    Example:
+        >>> parts_of(10, 4)
+        (0, 2, 5, 7, 10)
+    """
+    n_parts = max(1, min(count, most))
+    return tuple(count * part // n_parts for part in range(n_parts + 1))

@@ -1,0 +1,181 @@
+"""What loops over numbers in vectors are written with, in the intermediate language of LLVM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+
+INDEX = ir.IntType(64)
+FLOAT = ir.FloatType()
+_INT32 = ir.IntType(32)
+
+
+class _BFloat(ir.Type):  # type: ignore[misc]
+    """bfloat16, which llvmlite has no name for."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+
+_BFLOAT = _BFloat()
+
+_HALF = ir.IntType(16)
+_KINDS = {"float32": FLOAT, "bfloat16": _HALF, "uint32": _INT32}
+
+
+class Writer:
+    """Writes a function that computes an array from two.
+
+    Attributes:
+        function: the function, without result: of pointers to the three arrays, and of what is below.
+        arrays: the pointers.
+        part: the first number of a part, such as an image, and the one after its last.
+        part_number: which part it is.
+        lanes: float32 numbers in a vector.
+
+    ``dtypes`` are those of the arrays: ``"float32"``; ``"bfloat16"``, whose numbers are computed with in float32; or
+    ``"uint32"`` for two bfloat16 numbers, whose products with two others are added up by one instruction.
+    """
+
+    def __init__(self, module: ir.Module, name: str, lanes: int, dtypes: Sequence[str]) -> None:
+        kinds = [_KINDS[dtype].as_pointer() for dtype in dtypes] + [INDEX] * 3
+        self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+        self.function.linkage = "internal"
+        arguments: Sequence[Any] = self.function.args
+        self.arrays, self.part, self.part_number = arguments[:3], arguments[3:5], arguments[5]
+        self.lanes, self._vector = lanes, ir.VectorType(FLOAT, lanes)
+        self._whole = ir.VectorType(_INT32, lanes)
+        self._module = module
+        self._builder = ir.IRBuilder(self.function.append_basic_block())
+
+    def done(self) -> None:
+        self._builder.ret_void()
+
+    # Whole numbers
+
+    def index(self, value: Any) -> Any:
+        return value if isinstance(value, ir.Value) else INDEX(value)
+
+    def sum(self, *terms: Any) -> Any:
+        """Of numbers that are known now and ones that will be."""
+        known = sum(term for term in terms if isinstance(term, int))
+        total = INDEX(known)
+        for term in terms:
+            if not isinstance(term, int):
+                total = self._builder.add(total, term)
+        return total
+
+    def times(self, value: Any, factor: int) -> Any:
+        return value * factor if isinstance(value, int) else self._builder.mul(value, INDEX(factor))
+
+    def least(self, first: Any, second: Any) -> Any:
+        first, second = self.index(first), self.index(second)
+        return self._builder.select(self._builder.icmp_signed("<", first, second), first, second)
+
+    def greatest(self, first: Any, second: Any) -> Any:
+        first, second = self.index(first), self.index(second)
+        return self._builder.select(self._builder.icmp_signed(">", first, second), first, second)
+
+    def divided(self, value: Any, divisor: int) -> Any:
+        return self._builder.sdiv(value, INDEX(divisor))
+
+    def rest(self, value: Any, divisor: int) -> Any:
+        return self._builder.srem(value, INDEX(divisor))
+
+    def divided_up(self, value: Any, divisor: int) -> Any:
+        """Rounded up; 0 for what is less."""
+        up = self._builder.add(self.greatest(value, 0), INDEX(divisor - 1))
+        return up if divisor == 1 else self._builder.sdiv(up, INDEX(divisor))
+
+    @contextmanager
+    def loop(self, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
+        """From ``start`` to before ``stop``; what is written within is carried out for each."""
+        build, start, stop = self._builder, self.index(start), self.index(stop)
+        before, body, behind = build.block, build.append_basic_block(), build.append_basic_block()
+        build.cbranch(build.icmp_signed("<", start, stop), body, behind)
+        build.position_at_end(body)
+        counter = build.phi(INDEX)
+        counter.add_incoming(start, before)
+        yield counter
+        following = build.add(counter, INDEX(step))
+        counter.add_incoming(following, build.block)
+        build.cbranch(build.icmp_signed("<", following, stop), body, behind)
+        build.position_at_end(behind)
+
+    # Numbers in memory
+
+    def moved(self, pointer: Any, by: Any) -> Any:
+        """A pointer to a later number."""
+        return self._builder.gep(pointer, [self.index(by)])
+
+    # Vectors
+
+    def registers(self, count: int) -> list[Any]:
+        """Places for vectors, which LLVM keeps in registers where there are enough of them."""
+        with self._builder.goto_entry_block():
+            return [self._builder.alloca(self._vector) for _ in range(count)]
+
+    def clear(self, register: Any) -> None:
+        self._builder.store(ir.Constant(self._vector, [0.0] * self.lanes), register)
+
+    def read(self, register: Any) -> Any:
+        return self._builder.load(register)
+
+    def load(self, pointer: Any, at: Any) -> Any:
+        """So many numbers as a vector has, of float32; of pairs, as they are."""
+        return self._computable(self._aligned(self._builder.load(self._at(pointer, at))))
+
+    def store(self, vector: Any, pointer: Any, at: Any) -> None:
+        """Numbers, rounded to what the array consists of."""
+        if _is_half(pointer):
+            halves = self._builder.fptrunc(vector, ir.VectorType(_BFLOAT, self.lanes))
+            vector = self._builder.bitcast(halves, ir.VectorType(_HALF, self.lanes))
+        self._aligned(self._builder.store(vector, self._at(pointer, at)))
+
+    def spread(self, pointer: Any, at: Any) -> Any:
+        """One number in all places of a vector."""
+        number = self._computable(self._builder.load(self._builder.gep(pointer, [self.index(at)])))
+        kind = ir.VectorType(number.type, self.lanes)
+        nowhere = ir.Constant(kind, ir.Undefined)
+        first = self._builder.insert_element(nowhere, number, _INT32(0))
+        return self._builder.shuffle_vector(first, nowhere, ir.Constant(self._whole, [0] * self.lanes))
+
+    def add(self, first: Any, second: Any) -> Any:
+        return self._builder.fadd(first, second)
+
+    def add_product(self, register: Any, first: Any, second: Any) -> None:
+        """``register += first * second``, rounded once; of pairs, both products."""
+        sum_ = self._builder.load(register)
+        if first.type == self._whole:
+            halves = ir.VectorType(_BFLOAT, 2 * self.lanes)
+            given = [sum_, self._builder.bitcast(first, halves), self._builder.bitcast(second, halves)]
+            name = f"llvm.x86.avx512bf16.dpbf16ps.{32 * self.lanes}"
+        else:
+            given, name = [first, second, sum_], f"llvm.fma.v{self.lanes}f32"
+        kind = ir.FunctionType(self._vector, [value.type for value in given])
+        function = self._module.globals.get(name) or ir.Function(self._module, kind, name)
+        self._builder.store(self._builder.call(function, given), register)
+
+    def _computable(self, value: Any) -> Any:
+        """A bfloat16 number, or a vector of them, as float32: the upper half of one."""
+        lanes = getattr(value.type, "count", 0)
+        if (value.type.element if lanes else value.type) != _HALF:
+            return value
+        wide, float_ = (self._whole, self._vector) if lanes else (_INT32, FLOAT)
+        moved = self._builder.shl(self._builder.zext(value, wide), ir.Constant(wide, [16] * lanes if lanes else 16))
+        return self._builder.bitcast(moved, float_)
+
+    def _aligned(self, access: Any) -> Any:
+        access.align = 2  # a vector may begin at any number
+        return access
+
+    def _at(self, pointer: Any, at: Any) -> Any:
+        number = self._builder.gep(pointer, [self.index(at)])
+        return self._builder.bitcast(number, ir.VectorType(pointer.type.pointee, self.lanes).as_pointer())
+
+
+def _is_half(pointer: Any) -> bool:
+    return bool(pointer.type.pointee == _HALF)

@@ -1,0 +1,165 @@
+"""Convolutions and gradients of their windows by machine code of our own, where there is some (:mod:`fnn.kernels`).
+
+On two cores with vectors of 16 numbers, 1.3 to 10 times as fast as XLA's convolutions, with few channels most of all;
+it runs at the speed of the processor's multiplications.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from jax import lax
+
+from fnn import kernels
+from fnn.kernels import Geometry
+
+_DATA, _WINDOW = (0, 3, 1, 2), (3, 2, 0, 1)  # batch, rows, columns, channels; rows, columns, channels, channels out
+_OF_GRADIENT = (3, 0, 1, 2)  # channels in the place of the batch, and the batch summed over
+
+
+class _ByXla(NamedTuple):
+    """The same by a ``conv_general_dilated``, for wherever there is no code."""
+
+    convolve: Callable[..., Any]
+    others: tuple[tuple[str, Any], ...]
+
+    def __call__(self, x: Any, w: Any, geometry: Geometry) -> Any:
+        params = {"window_strides": geometry.strides, "rhs_dilation": (1, 1), "padding": geometry.padding}
+        axes = lax.ConvDimensionNumbers(_DATA, _WINDOW, _DATA)
+        return self.convolve(x, w, dimension_numbers=axes, lhs_dilation=(1, 1), **params, **dict(self.others))
+
+
+class _GradientByXla(NamedTuple):
+    """As above, for the gradient of a window."""
+
+    convolve: Callable[..., Any]
+    others: tuple[tuple[str, Any], ...]
+
+    def __call__(self, x: Any, g: Any, geometry: Geometry) -> Any:
+        rests = zip(geometry.taps, geometry.size, geometry.margin, geometry.places, geometry.strides, strict=True)
+        padding = tuple((low, k - 1 + (n - 1) * step + 1 - size - low) for k, size, low, n, step in rests)
+        params = {"window_strides": (1, 1), "rhs_dilation": geometry.strides, "padding": padding}
+        axes = lax.ConvDimensionNumbers(_OF_GRADIENT, _OF_GRADIENT, (2, 3, 0, 1))
+        return self.convolve(x, g, dimension_numbers=axes, lhs_dilation=(1, 1), **params, **dict(self.others))
+
+
+def _groups(others: dict[str, Any]) -> set[int]:
+    return {others["feature_group_count"], others["batch_group_count"]}
+
+
+def _rest(others: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    rest = others | {"preferred_element_type": None}
+    rest.pop("dimension_numbers", None)
+    return tuple(sorted(rest.items()))
+
+
+def by_kernel(
+    x: Any,
+    w: Any,
+    *,
+    convolve: Callable[..., Any],
+    padding: Sequence[tuple[int, int]],
+    lhs_dilation: Sequence[int],
+    window_strides: Sequence[int],
+    rhs_dilation: Sequence[int],
+    preferred_element_type: Any,
+    **others: Any,
+) -> Any:
+    """A convolution with channels last and without groups.
+
+    Args:
+        x: of shape (batch, spatial axes, channels).
+        w: of shape (taps, channels, channels out).
+        convolve: another form, of the same arguments but this, a function that can be hashed.
+        padding: pairs, one per spatial axis; negative ones cut off.
+        lhs_dilation: one number per spatial axis, as are the next two.
+        window_strides: steps of the window.
+        rhs_dilation: distances of its taps.
+        preferred_element_type: dtype of the result; ``None`` for that of ``x``.
+        **others: the other parameters.
+
+    Returns:
+        The result; ``None`` where there is no code for it: with groups or dilations, with other than one or two spatial
+        axes, in another dtype, and where the other form is faster.
+    """
+    is_plain = {*lhs_dilation, *rhs_dilation} == {1} == _groups(others)
+    if not is_plain or preferred_element_type not in (None, x.dtype):
+        return None
+    if len(padding) == 1:  # a row
+        params = {"padding": ((0, 0), *padding), "lhs_dilation": (1, 1), "window_strides": (1, *window_strides)}
+        params |= {"rhs_dilation": (1, 1), "preferred_element_type": None, **others}
+        y = by_kernel(lax.expand_dims(x, (1,)), lax.expand_dims(w, (0,)), convolve=convolve, **params)
+        return y if y is None else lax.squeeze(y, (1,))
+    if len(padding) != 2:
+        return None
+    places = [
+        (size + low + high - k) // step + 1
+        for size, (low, high), k, step in zip(x.shape[1:3], padding, w.shape[:2], window_strides, strict=True)
+    ]
+    geometry = Geometry(
+        images=x.shape[0],
+        size=x.shape[1:3],
+        n_in=x.shape[3],
+        taps=w.shape[:2],
+        n_out=w.shape[3],
+        places=(places[0], places[1]),
+        strides=(window_strides[0], window_strides[1]),
+        margin=(padding[0][0], padding[1][0]),
+    )
+    return kernels.convolution(x, w, geometry, _ByXla(convolve, _rest(others)))
+
+
+def window_gradient_by_kernel(
+    x: Any,
+    w: Any,
+    *,
+    convolve: Callable[..., Any],
+    dimension_numbers: Any,
+    padding: Sequence[tuple[int, int]],
+    lhs_dilation: Sequence[int],
+    window_strides: Sequence[int],
+    rhs_dilation: Sequence[int],
+    preferred_element_type: Any,
+    **others: Any,
+) -> Any:
+    """What differentiation makes of a convolution over two axes, by its window: channels are its batch.
+
+    Args:
+        x: the images, of shape (batch, rows, columns, channels).
+        w: the gradient of what came out, of shape (batch, rows out, columns out, channels out).
+        convolve: another form, of the same arguments but this, a function that can be hashed.
+        dimension_numbers: of the ``conv_general_dilated``, as are the other parameters.
+        padding: pairs.
+        lhs_dilation: one number per spatial axis, as are the next two.
+        window_strides: steps of the window.
+        rhs_dilation: the steps of the window of the convolution that is differentiated.
+        preferred_element_type: dtype of the result; ``None`` for that of ``x``.
+        **others: the other parameters.
+
+    Returns:
+        The gradient; ``None`` for any other convolution, and where there is no code for it.
+    """
+    x_axes, w_axes, y_axes = (tuple(spec) for spec in dimension_numbers)
+    is_plain = {*lhs_dilation, *window_strides} == {1} == _groups(others)
+    if (x_axes, w_axes) != (_OF_GRADIENT, _OF_GRADIENT) or not is_plain or preferred_element_type not in (None, x.dtype):
+        return None
+    taps = [
+        size + low + high - (n - 1) * step
+        for size, (low, high), n, step in zip(x.shape[1:3], padding, w.shape[1:3], rhs_dilation, strict=True)
+    ]
+    geometry = Geometry(
+        images=x.shape[0],
+        size=x.shape[1:3],
+        n_in=x.shape[3],
+        taps=(taps[0], taps[1]),
+        n_out=w.shape[3],
+        places=w.shape[1:3],
+        strides=(rhs_dilation[0], rhs_dilation[1]),
+        margin=(padding[0][0], padding[1][0]),
+    )
+    dw = kernels.window_gradient(x, w, geometry, _GradientByXla(convolve, _rest(others)))
+    if dw is None:
+        return None
+    places = dict(zip(y_axes, (2, 3, 0, 1), strict=True))  # of the axes of dw: rows, columns, channels, channels out
+    return lax.transpose(dw, tuple(places[axis] for axis in range(4)))
