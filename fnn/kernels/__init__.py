@@ -4,9 +4,10 @@ XLA's CPU compiler computes a convolution as a matrix product, whose factor is b
 channels that costs as much as the product, and the gradient of a window has no form that it computes well. Here a
 window of numbers stays in registers and the image passes by: nothing is built, margins are not multiplied.
 
-``forward`` and ``window_gradient`` write the two loops, in the intermediate language of LLVM, by what ``writing`` offers;
-``machine`` makes machine code of it, for what this processor can do; ``handler`` lets XLA call it, from several threads;
-``operations`` are the two as JAX's operations, with another form beside each for wherever there is no such code.
+``forward`` and ``backward`` write the two loops, in the intermediate language of LLVM, by what ``writing`` offers;
+``machine`` makes machine code of it, for what this processor can do; ``handler`` lets XLA call it, from several
+threads; ``making`` does all that beside JAX's own work, by a ``plan``. ``operations`` are the two as operations of JAX,
+with another form beside each for wherever there is no such code.
 """
 
 from fnn.kernels.geometry import Geometry as Geometry

@@ -35,12 +35,12 @@ class Tile(NamedTuple):
 
     Attributes:
         first: the column of the first.
-        count: how many tiles like this one follow each other.
+        repeats: how many tiles like this one there are in a row.
         width: places in each.
     """
 
     first: int
-    count: int
+    repeats: int
     width: int
 
 
@@ -78,16 +78,17 @@ def write(writer: Writer, geometry: Geometry, on: Vectors) -> None:
     """Computes ``y`` from ``x`` and ``w``."""
     first, last = writer.part
     of, bands = geometry, _bands(geometry)
-    at_once = vectors_at_once(of.n_out // writer.lanes)
-    tiles = list(_tiles(of, (on.registers - _SPARE) // at_once))
+    room = on.registers - _SPARE
+    at_once = vectors_at_once(of.n_out // writer.lanes, room)
+    tiles = list(_tiles(of, room // at_once))
     sums = writer.registers(max(tile.width for tile in tiles) * at_once)
     height = -(-of.places[0] // bands)
     with writer.loop(first, last) as band, writer.loop(0, of.n_out, writer.lanes * at_once) as out:
         image, start = writer.divided(band, bands), writer.times(writer.rest(band, bands), height)
         with writer.loop(start, writer.least(writer.sum(start, height), of.places[0])) as i:
             for tile in tiles:
-                with writer.loop(tile.first, tile.first + tile.count * tile.width, tile.width) as j:
-                    place = tile.first if tile.count == 1 else j
+                with writer.loop(tile.first, tile.first + tile.repeats * tile.width, tile.width) as j:
+                    place = tile.first if tile.repeats == 1 else j
                     _write_tile(writer, of, tile, (image, i, place), out, sums[: tile.width * at_once])
 
 
@@ -128,9 +129,9 @@ def _add_taps(
                 writer.add_product(sums[p * at_once + v], factor, number)
 
 
-def vectors_at_once(count: int) -> int:
-    """Of so many vectors of channels out: each number of x is to be used more than once, if it can."""
-    return next(few for few in (2, 3, 1) if count % few == 0)
+def vectors_at_once(count: int, most: int) -> int:
+    """Of so many vectors of channels out, at most so many: each number of x is to be used more than once, if it can."""
+    return next(few for few in (2, 3, 1) if count % few == 0 and few <= max(1, most))
 
 
 def _tiles(of: Geometry, most: int) -> Iterator[Tile]:

@@ -19,7 +19,7 @@ _POINTER = _BYTE.as_pointer()
 # The beginnings of XLA's structures, as far as they are used here. Each starts with its size and its extensions.
 _HEAD = [_LONG, _POINTER]
 _LIST = ir.LiteralStructType([*_HEAD, _LONG, _POINTER, _POINTER.as_pointer()])  # size, types, items
-_FRAME = ir.LiteralStructType([*_HEAD, _POINTER, _POINTER, _INT, _LIST, _LIST])  # api, context, stage, arguments, results
+_FRAME = ir.LiteralStructType([*_HEAD, _POINTER, _POINTER, _INT, _LIST, _LIST])  # API, context, stage, given, results
 _BUFFER = ir.LiteralStructType([*_HEAD, _INT, _POINTER])  # dtype, numbers
 _VERSION = ir.LiteralStructType([*_HEAD, _INT, _INT])
 _EXTENSION = ir.LiteralStructType([_LONG, _INT, _POINTER, _POINTER])  # size, type, next, metadata
@@ -151,8 +151,8 @@ def _call(module: ir.Module, name: str, parts: Any, task: Any, job: Any, n_parts
 
 
 def _answer(build: ir.IRBuilder, extension: Any, api: Any) -> None:
-    """When the function is registered, XLA calls it to ask which version of the interface it is for: for its own, as the
-    structures above are parts of all."""
+    """When the function is registered, XLA calls it to ask which version of the interface it is for: for XLA's own, as
+    the structures above begin alike in all."""
     null = ir.Constant(_POINTER, None)
     with build.if_then(build.icmp_unsigned("!=", extension, null)):
         asked = build.bitcast(extension, _EXTENSION.as_pointer())

@@ -40,9 +40,10 @@ AVX2 = Vectors(8, 16, ("x86-64-v3", ""))
 
 
 def vectors() -> Vectors | None:
-    """What machine code is made for; ``None`` where none is: where programs run on something else than one CPU, or where
-    it has not been tried, which is on other systems than Linux and on other processors than those of x86-64 that
-    multiply and add at once.
+    """What machine code is made for; ``None`` where none is.
+
+    That is where programs run on something else than one CPU, and where it has not been tried: on other systems than
+    Linux, and on other processors than those of x86-64 that multiply and add at once.
 
     Example:
         >>> found = vectors()

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from hashlib import sha256
 from types import ModuleType
+from typing import Any
 
 import jax
 
@@ -16,7 +17,7 @@ from fnn.kernels.machine import Vectors, machine_code
 from fnn.kernels.plan import Plan
 
 Kernel = ModuleType
-"""``forward`` or ``window_gradient``: what has a ``plan`` of a convolution, and does ``write`` its code."""
+"""``forward`` or ``backward``: what has a ``plan`` of a convolution, and does ``write`` its code."""
 
 
 def being_made(kernel: Kernel, plan: Plan, on: Vectors) -> Future[str]:
@@ -36,7 +37,8 @@ def _made(kernel: Kernel, geometry: Geometry, dtypes: Sequence[str], bounds: Seq
     # Programs that call it are kept on disk, by this name.
     name = f"fnn_{sha256(text.encode()).hexdigest()[:24]}"
     target = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(machine_code(text, "call", on.features))
-    jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(target), platform="cpu")
+    ffi: Any = jax.ffi  # JAX leaves it without types
+    ffi.register_ffi_target(name, ffi.pycapsule(target), platform="cpu")
     return name
 
 

@@ -11,15 +11,17 @@ from functools import partial
 from typing import Any
 
 import jax
-from jax.extend.core import Primitive
+from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from fnn.kernels import forward, window_gradient as gradient
+from fnn.kernels import backward, forward
 from fnn.kernels.geometry import Geometry
 from fnn.kernels.machine import vectors
 from fnn.kernels.making import Kernel, being_made
 
-Reference = Callable[[Any, Any, Geometry], Any]
+Reference = Any  # Callable[[Any, Any, Geometry], Any] that can be hashed
+_ad: Any = ad  # JAX leaves these without types
+_shape_of: Any = jax.ShapeDtypeStruct
 
 
 def convolution(x: Any, w: Any, geometry: Geometry, reference: Reference) -> Any:
@@ -49,20 +51,20 @@ def window_gradient(x: Any, g: Any, geometry: Geometry, reference: Reference) ->
     Returns:
         Of the same dtype, of shape ``geometry.w_shape``.
     """
-    return _bound(_window_gradient, gradient, x, g, geometry, reference)
+    return _bound(_window_gradient, backward, x, g, geometry, reference)
 
 
-def _bound(primitive: Primitive, kernel: Kernel, x: Any, other: Any, geometry: Geometry, reference: Reference) -> Any:
+def _bound(primitive: Any, kernel: Kernel, x: Any, other: Any, geometry: Geometry, reference: Reference) -> Any:
     on = vectors()
     plan = None if on is None or x.dtype != other.dtype else kernel.plan(geometry, x.dtype, on)
-    if plan is None:
+    if on is None or plan is None:
         return None
     being_made(kernel, plan, on)  # begins, while JAX traces what follows
     return primitive.bind(x, other, geometry=geometry, reference=reference)
 
 
-def _operation(name: str, kernel: Kernel, shape_of: Callable[[Geometry], tuple[int, ...]]) -> Primitive:
-    primitive = Primitive(name)
+def _operation(name: str, kernel: Kernel, shape_of: Callable[[Geometry], tuple[int, ...]]) -> Any:
+    primitive: Any = core.Primitive(name)
 
     def abstract(x: Any, other: Any, *, geometry: Geometry, reference: Reference) -> Any:
         return x.update(shape=shape_of(geometry), weak_type=False)
@@ -74,20 +76,18 @@ def _operation(name: str, kernel: Kernel, shape_of: Callable[[Geometry], tuple[i
         return reference(x, other, geometry)
 
     def differentiated(primals: Any, tangents: Any, **params: Any) -> Any:
-        slopes = [ad.instantiate_zeros(tangent) for tangent in tangents]
-        return jax.jvp(partial(by_reference, **params), primals, slopes)
+        slopes = tuple(_ad.instantiate_zeros(tangent) for tangent in tangents)
+        return jax.jvp(partial(by_reference, **params), tuple(primals), slopes)
 
     def mapped(given: Any, axes: Any, **params: Any) -> Any:
         return jax.vmap(partial(by_reference, **params), axes)(*given), 0
 
     def by_code(x: Any, other: Any, *, geometry: Geometry, reference: Reference) -> Any:
         on = vectors()
-        plan = on and kernel.plan(geometry, x.dtype, on)
-        if not plan:
+        plan = None if on is None else kernel.plan(geometry, x.dtype, on)
+        if on is None or plan is None:
             return reference(x, other, geometry)
-        call = jax.ffi.ffi_call(
-            being_made(kernel, plan, on).result(), jax.ShapeDtypeStruct(plan.shape, plan.dtypes[2]), vmap_method=None
-        )
+        call: Any = jax.ffi.ffi_call(being_made(kernel, plan, on).result(), _shape_of(plan.shape, plan.dtypes[2]))
         return plan.finished(call(*plan.prepared(x, other)))
 
     with_code, without = (mlir.lower_fun(form, multiple_results=False) for form in (by_code, by_reference))
@@ -98,7 +98,7 @@ def _operation(name: str, kernel: Kernel, shape_of: Callable[[Geometry], tuple[i
 
     primitive.def_abstract_eval(abstract)
     primitive.def_impl(compiled)
-    ad.primitive_jvps[primitive] = differentiated
+    _ad.primitive_jvps[primitive] = differentiated
     batching.primitive_batchers[primitive] = mapped
     mlir.register_lowering(primitive, without)
     mlir.register_lowering(primitive, lowered, platform="cpu")
@@ -106,4 +106,4 @@ def _operation(name: str, kernel: Kernel, shape_of: Callable[[Geometry], tuple[i
 
 
 _convolution = _operation("fnn_convolution", forward, lambda geometry: geometry.y_shape)
-_window_gradient = _operation("fnn_window_gradient", gradient, lambda geometry: geometry.w_shape)
+_window_gradient = _operation("fnn_window_gradient", backward, lambda geometry: geometry.w_shape)

@@ -50,8 +50,8 @@ def channels_last(
 
     Returns:
         The result, in a faster form where one is known (:mod:`fnn.lowering.pointwise`, ``grouped``, ``depthwise``,
-        ``dilated``, ``direct``, ``winograd``, ``columns``); ``None`` for other than one or two spatial axes, unless it is a
-        product.
+        ``dilated``, ``direct``, ``winograd``, ``columns``); ``None`` for other than one or two spatial axes, unless it
+        is a product.
     """
     params |= {"dimension_numbers": dimension_numbers, "padding": padding, "lhs_dilation": lhs_dilation}
     params |= {"batch_group_count": batch_group_count, "feature_group_count": feature_group_count}

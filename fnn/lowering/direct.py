@@ -44,8 +44,13 @@ class _GradientByXla(NamedTuple):
         return self.convolve(x, g, dimension_numbers=axes, lhs_dilation=(1, 1), **params, **dict(self.others))
 
 
-def _groups(others: dict[str, Any]) -> set[int]:
-    return {others["feature_group_count"], others["batch_group_count"]}
+def _is_plain(
+    x: Any, dtype: Any, *, feature_group_count: int, batch_group_count: int, precision: Any, **_: Any
+) -> bool:
+    """Without groups, without another dtype for the result, and without an algorithm that is asked for by its name."""
+    asked = precision if isinstance(precision, tuple) else (precision,)
+    is_free = all(one is None or isinstance(one, lax.Precision) for one in asked)
+    return feature_group_count == batch_group_count == 1 and dtype in (None, x.dtype) and is_free
 
 
 def _rest(others: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
@@ -83,14 +88,13 @@ def by_kernel(
         The result; ``None`` where there is no code for it: with groups or dilations, with other than one or two spatial
         axes, in another dtype, and where the other form is faster.
     """
-    is_plain = {*lhs_dilation, *rhs_dilation} == {1} == _groups(others)
-    if not is_plain or preferred_element_type not in (None, x.dtype):
+    if {*lhs_dilation, *rhs_dilation} != {1} or not _is_plain(x, preferred_element_type, **others):
         return None
     if len(padding) == 1:  # a row
-        params = {"padding": ((0, 0), *padding), "lhs_dilation": (1, 1), "window_strides": (1, *window_strides)}
-        params |= {"rhs_dilation": (1, 1), "preferred_element_type": None, **others}
-        y = by_kernel(lax.expand_dims(x, (1,)), lax.expand_dims(w, (0,)), convolve=convolve, **params)
-        return y if y is None else lax.squeeze(y, (1,))
+        params: dict[str, Any] = {"padding": ((0, 0), *padding), "window_strides": (1, *window_strides)}
+        params |= {"lhs_dilation": (1, 1), "rhs_dilation": (1, 1), "preferred_element_type": None, **others}
+        y = by_kernel(x[:, None], w[None], convolve=convolve, **params)
+        return y if y is None else y[:, 0]
     if len(padding) != 2:
         return None
     places = [
@@ -123,11 +127,11 @@ def window_gradient_by_kernel(
     preferred_element_type: Any,
     **others: Any,
 ) -> Any:
-    """What differentiation makes of a convolution over two axes, by its window: channels are its batch.
+    """What differentiation makes of a convolution with channels last, by its window: channels are its batch.
 
     Args:
-        x: the images, of shape (batch, rows, columns, channels).
-        w: the gradient of what came out, of shape (batch, rows out, columns out, channels out).
+        x: the images, of shape (batch, spatial axes, channels).
+        w: the gradient of what came out, of shape (batch, places, channels out).
         convolve: another form, of the same arguments but this, a function that can be hashed.
         dimension_numbers: of the ``conv_general_dilated``, as are the other parameters.
         padding: pairs.
@@ -141,9 +145,13 @@ def window_gradient_by_kernel(
         The gradient; ``None`` for any other convolution, and where there is no code for it.
     """
     x_axes, w_axes, y_axes = (tuple(spec) for spec in dimension_numbers)
-    is_plain = {*lhs_dilation, *window_strides} == {1} == _groups(others)
-    if (x_axes, w_axes) != (_OF_GRADIENT, _OF_GRADIENT) or not is_plain or preferred_element_type not in (None, x.dtype):
+    n_axes = len(padding)
+    in_order = (n_axes + 1, 0, *range(1, n_axes + 1))
+    is_gradient = x_axes == w_axes == in_order and {*lhs_dilation, *window_strides} == {1}
+    if not is_gradient or n_axes not in (1, 2) or not _is_plain(x, preferred_element_type, **others):
         return None
+    if n_axes == 1:  # a row
+        x, w, padding, rhs_dilation = x[:, None], w[:, None], ((0, 0), *padding), (1, *rhs_dilation)
     taps = [
         size + low + high - (n - 1) * step
         for size, (low, high), n, step in zip(x.shape[1:3], padding, w.shape[1:3], rhs_dilation, strict=True)
@@ -161,5 +169,6 @@ def window_gradient_by_kernel(
     dw = kernels.window_gradient(x, w, geometry, _GradientByXla(convolve, _rest(others)))
     if dw is None:
         return None
-    places = dict(zip(y_axes, (2, 3, 0, 1), strict=True))  # of the axes of dw: rows, columns, channels, channels out
-    return lax.transpose(dw, tuple(places[axis] for axis in range(4)))
+    dw = dw if n_axes == 2 else dw[0]  # rows, columns, channels, channels out
+    places = dict(zip(y_axes, (n_axes, n_axes + 1, *range(n_axes)), strict=True))
+    return lax.transpose(dw, tuple(places[axis] for axis in range(n_axes + 2)))

@@ -8,6 +8,7 @@ import pytest
 from fnn.convolutions import Geometry, convolve
 from fnn.convolutions.few_taps import by_few_taps
 from fnn.convolutions.reference import by_xla
+from fnn.kernels import machine
 
 CASES = [
     # spatial sizes, taps, n_in, n_out, geometry
@@ -41,7 +42,7 @@ def names(jaxpr):
 
 @pytest.mark.parametrize(
     ("backend", "n_in", "n_out", "chosen"),
-    [("cpu", 1, 32, "dot_general"), ("cpu", 3, 32, "conv"), ("cpu", 1, 4, "conv"), ("gpu", 1, 32, "conv")],
+    [("cpu", 1, 33, "dot_general"), ("cpu", 3, 33, "conv"), ("cpu", 1, 3, "conv"), ("gpu", 1, 33, "conv")],
 )
 def test_the_choice_depends_on_shapes_and_backend(monkeypatch, backend, n_in, n_out, chosen):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
@@ -51,7 +52,16 @@ def test_the_choice_depends_on_shapes_and_backend(monkeypatch, backend, n_in, n_
     assert not {"dot_general", "conv_general_dilated"} <= names(traced.jaxpr)
 
 
-def test_many_at_once_and_bf16():
+@pytest.mark.parametrize(("code", "chosen"), [(machine.AVX2, "conv_general_dilated"), (None, "dot_general")])
+def test_few_taps_are_for_where_there_is_no_machine_code(monkeypatch, code, chosen):
+    monkeypatch.setattr(machine, "_of_processor", lambda: code)
+    x, w = jnp.zeros((2, 8, 8, 1)), jnp.zeros((3, 3, 1, 32))
+    traced = jax.make_jaxpr(lambda x, w: convolve(x, w, Geometry((1, 1), (1, 1), "same", 1)))(x, w)
+    assert chosen in names(traced.jaxpr)
+
+
+def test_many_at_once_and_bf16(monkeypatch):
+    monkeypatch.setattr(machine, "_of_processor", lambda: None)
     x, w = np.ones((3, 2, 6, 6, 1), np.float32), np.ones((3, 3, 3, 1, 32), np.float32)
     geometry = Geometry((1, 1), (1, 1), "same", 1)
     many = jax.vmap(lambda x, w: convolve(x, w, geometry))(x, w)

@@ -36,8 +36,7 @@ _BAND = 2**15  # numbers of an image and of its gradient that stay in a core's o
 def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
     """``None`` where there is no code, or none that is faster than XLA's."""
     of = geometry
-    has_room = of.taps[1] * vectors_at_once(of.n_out // max(1, on.lanes_for(of.n_out))) <= on.registers - _SPARE
-    if not has_room or not forward.is_written(of, on):
+    if not forward.is_written(of, on) or of.taps[1] > on.registers - _SPARE:
         return None
     bounds = parts_of(of.images, min(_PARTS, _NUMBERS // prod(of.w_shape)))
     shape = len(bounds) - 1, *of.w_shape
@@ -89,8 +88,9 @@ def write(writer: Writer, geometry: Geometry, on: Vectors) -> None:
     first, last = writer.part
     of, lanes = geometry, writer.lanes
     dw = writer.moved(result, writer.times(writer.part_number, prod(of.w_shape)))
-    at_once = vectors_at_once(of.n_out // lanes)
-    most = (on.registers - _SPARE) // (of.taps[1] * at_once)
+    most = (on.registers - _SPARE) // of.taps[1]
+    at_once = vectors_at_once(of.n_out // lanes, most)
+    most //= at_once
     channels = max(count for count in range(1, most + 1) if of.n_in % count == 0)
     per_row = of.size[1] * of.n_in * of.strides[0] + of.places[1] * of.n_out
     band = min(of.places[0], max(1, _BAND // per_row))
