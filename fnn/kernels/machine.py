@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import sys
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -17,13 +19,13 @@ class Vectors(NamedTuple):
     Attributes:
         lanes: float32 numbers in a vector.
         registers: how many vectors it holds at a time.
-        features: the processor, and what of it is used, in LLVM's words.
+        cpu: the processor, in LLVM's words; ``None`` for the one at hand.
         has_pairs: whether it adds up products of pairs of bfloat16 numbers.
     """
 
     lanes: int
     registers: int
-    features: tuple[str, str]
+    cpu: str | None
     has_pairs: bool = False
 
     def lanes_for(self, count: int) -> int:
@@ -36,7 +38,7 @@ class Vectors(NamedTuple):
         return next((lanes for lanes in (self.lanes, self.lanes // 2) if count % lanes == 0), 0)
 
 
-AVX2 = Vectors(8, 16, ("x86-64-v3", ""))
+AVX2 = Vectors(8, 16, "x86-64-v3")
 
 
 def vectors() -> Vectors | None:
@@ -55,48 +57,78 @@ def vectors() -> Vectors | None:
 
 @cache
 def _of_processor() -> Vectors | None:
-    if not sys.platform.startswith("linux") or platform.machine() != "x86_64":
+    if not sys.platform.startswith("linux") or platform.machine() != "x86_64" or find_spec("llvmlite") is None:
         return None
+    has = _flags()
+    if not {"avx2", "fma"} <= has:
+        return None
+    return Vectors(16, 32, None, "avx512_bf16" in has) if "avx512f" in has else AVX2
+
+
+def _flags() -> set[str]:
+    """What the processor can do, in the words of Linux."""
     try:
-        from llvmlite import binding
-    except ImportError:
-        return None
-    has = binding.get_host_cpu_features()
-    if not (has.get("avx2") and has.get("fma")):
-        return None
-    if not has.get("avx512f"):
-        return AVX2
-    return Vectors(16, 32, (binding.get_host_cpu_name(), has.flatten()), bool(has.get("avx512bf16")))
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
 
 
-_held: list[Any] = []  # the code is there as long as what made it
-_lock = Lock()  # LLVM's optimizer works on one module at a time
+_held: list[Any] = []  # code is there as long as what made it, or read it
+_lock = Lock()  # LLVM works on one module at a time
 
 
-def machine_code(text: str, name: str, features: tuple[str, str]) -> int:
-    """The address of a function.
+def processor(on: Vectors) -> tuple[str, str]:
+    """Which processor code is for, and what it can do, in LLVM's words."""
+    from llvmlite import binding
+
+    if on.cpu is not None:
+        return on.cpu, ""
+    return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+
+
+def compiled(text: str, on: Vectors) -> bytes:
+    """Machine code, as an object file.
 
     Args:
         text: a module in LLVM's intermediate language.
-        name: of the function.
-        features: for which processor, as in :class:`Vectors`.
+        on: what it is for.
     """
     from llvmlite import binding
 
     with _lock:
-        binding.initialize_native_target()
-        binding.initialize_native_asmprinter()
-        target = binding.Target.from_default_triple()
-        cpu, flags = features
-        machine = target.create_target_machine(cpu=cpu, features=flags, opt=3, jit=True)
+        machine = _machine(on)
         module = binding.parse_assembly(text)
         module.verify()
-        # What is in vectors is so already; loops are written out as far as registers last.
-        tuning = binding.create_pipeline_tuning_options(speed_level=2)
-        tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = False
-        passes = binding.create_pass_builder(machine, tuning)
-        passes.getModulePassManager().run(module, passes)
-        engine = binding.create_mcjit_compiler(module, machine)
+        # Vectors are there already, and loops are written out as far as registers last: all that LLVM's optimizer does
+        # beyond this takes longer and changes nothing.
+        passes = binding.create_new_function_pass_manager()
+        passes.add_sroa_pass()
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
+        builder = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options())
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
+        return bytes(machine.emit_object(module))
+
+
+def loaded(code: bytes, name: str, on: Vectors) -> int:
+    """The address of a function in an object file."""
+    from llvmlite import binding
+
+    with _lock:
+        engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _machine(on))
+        engine.add_object_file(binding.ObjectFileRef.from_data(code))
         engine.finalize_object()
         _held.append(engine)
         return int(engine.get_function_address(name))
+
+
+def _machine(on: Vectors) -> Any:
+    from llvmlite import binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    cpu, features = processor(on)
+    return binding.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, jit=True)

@@ -6,14 +6,14 @@ import ctypes
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from hashlib import sha256
 from types import ModuleType
 from typing import Any
 
 import jax
 
+from fnn.kernels import kept, machine
 from fnn.kernels.geometry import Geometry
-from fnn.kernels.machine import Vectors, machine_code
+from fnn.kernels.machine import Vectors
 from fnn.kernels.plan import Plan
 
 Kernel = ModuleType
@@ -33,10 +33,13 @@ def _remembered(
 
 
 def _made(kernel: Kernel, geometry: Geometry, dtypes: Sequence[str], bounds: Sequence[int], on: Vectors) -> str:
-    text = module(kernel, geometry, dtypes, bounds, on)
     # Programs that call it are kept on disk, by this name.
-    name = f"fnn_{sha256(text.encode()).hexdigest()[:24]}"
-    target = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(machine_code(text, "call", on.features))
+    name = kept.name_of(kernel.__name__, geometry, dtypes, bounds, on, machine.processor(on))
+    code = kept.read(name)
+    if code is None:
+        code = machine.compiled(module(kernel, geometry, dtypes, bounds, on), on)
+        kept.write(name, code)
+    target = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(machine.loaded(code, "call", on))
     ffi: Any = jax.ffi  # JAX leaves it without types
     ffi.register_ffi_target(name, ffi.pycapsule(target), platform="cpu")
     return name

@@ -119,7 +119,7 @@ class Writer:
             return [self._builder.alloca(self._vector) for _ in range(count)]
 
     def clear(self, register: Any) -> None:
-        self._builder.store(ir.Constant(self._vector, [0.0] * self.lanes), register)
+        self._builder.store(ir.Constant(self._vector, None), register)
 
     def read(self, register: Any) -> Any:
         return self._builder.load(register)
@@ -141,7 +141,7 @@ class Writer:
         kind = ir.VectorType(number.type, self.lanes)
         nowhere = ir.Constant(kind, ir.Undefined)
         first = self._builder.insert_element(nowhere, number, _INT32(0))
-        return self._builder.shuffle_vector(first, nowhere, ir.Constant(self._whole, [0] * self.lanes))
+        return self._builder.shuffle_vector(first, nowhere, ir.Constant(self._whole, None))
 
     def add(self, first: Any, second: Any) -> Any:
         return self._builder.fadd(first, second)

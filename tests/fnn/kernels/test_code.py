@@ -8,8 +8,8 @@ from math import prod
 import numpy as np
 import pytest
 
-from fnn.kernels import Geometry, backward, forward, making
-from fnn.kernels.machine import AVX2, machine_code, vectors
+from fnn.kernels import Geometry, backward, forward, machine, making
+from fnn.kernels.machine import AVX2, vectors
 from fnn.kernels.plan import parts_of
 
 ON = vectors()
@@ -57,7 +57,7 @@ def exact(kernel, x, other, of):
 def function(kernel, plan, on):
     text = making.module(kernel, plan.geometry, plan.dtypes, plan.bounds, on)
     text = text.replace('define internal void @"work"', 'define void @"work"')
-    address = machine_code(text, "work", on.features)
+    address = machine.loaded(machine.compiled(text, on), "work", on)
     return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3)(address)
 
 
