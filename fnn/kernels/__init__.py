@@ -6,8 +6,8 @@ window of numbers stays in registers and the image passes by: nothing is built, 
 
 ``forward`` and ``backward`` write the two loops, in the intermediate language of LLVM, by what ``writing`` offers;
 ``machine`` makes machine code of it, for what this processor can do; ``handler`` lets XLA call it, from several
-threads; ``making`` does all that beside JAX's own work, by a ``plan``, and what it makes is ``kept``. ``operations`` are the two as operations of JAX,
-with another form beside each for wherever there is no such code.
+threads; ``making`` does all that beside JAX's own work, as a ``plan`` says, and what it makes is ``kept``.
+``operations`` are the two as operations of JAX, with another form beside each for wherever there is no such code.
 """
 
 from fnn.kernels.geometry import Geometry as Geometry
