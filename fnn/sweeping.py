@@ -256,6 +256,8 @@ def _most_flops(program: Any) -> int:
 
 
 def _flops(eqn: Any) -> int:
+    if "geometry" in eqn.params:  # a kernel of ours
+        return int(eqn.params["geometry"].flops)
     left, right = (atom.aval for atom in eqn.invars)
     if eqn.primitive.name == "dot_general":
         ((contracted, _), _) = eqn.params["dimension_numbers"]
@@ -265,10 +267,10 @@ def _flops(eqn: Any) -> int:
 
 
 def _is_divided(eqn: Any) -> bool:
-    """Whether XLA divides it among its threads, as far as measured, or the sums and updates that go with it."""
+    """Whether it is divided among XLA's threads, as far as measured, or the sums and updates that go with it are."""
     avals: list[Any] = [atom.aval for atom in (*eqn.invars, *eqn.outvars)]
     most = max(int(aval.size) * aval.dtype.itemsize for aval in avals)
-    return bool(eqn.primitive.name == "conv_general_dilated" or most >= _DIVIDED)
+    return bool(eqn.primitive.name != "dot_general" or most >= _DIVIDED)
 
 
 def _n_workers(n_runs: int, is_divided: bool) -> int:

@@ -12,4 +12,8 @@ threads; ``making`` does all that beside JAX's own work, as a ``plan`` says, and
 
 from fnn.kernels.geometry import Geometry as Geometry
 from fnn.kernels.machine import vectors as vectors
-from fnn.kernels.operations import convolution as convolution, window_gradient as window_gradient
+from fnn.kernels.operations import (
+    OPERATIONS as OPERATIONS,
+    convolution as convolution,
+    window_gradient as window_gradient,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 
@@ -39,6 +40,11 @@ class Geometry(NamedTuple):
     @property
     def y_shape(self) -> tuple[int, int, int, int]:
         return self.images, *self.places, self.n_out
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions, those with margins included."""
+        return 2 * self.images * prod(self.places) * prod(self.w_shape)
 
     @property
     def padding(self) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -107,3 +107,6 @@ def _operation(name: str, kernel: Kernel, shape_of: Callable[[Geometry], tuple[i
 
 _convolution = _operation("fnn_convolution", forward, lambda geometry: geometry.y_shape)
 _window_gradient = _operation("fnn_window_gradient", backward, lambda geometry: geometry.w_shape)
+
+OPERATIONS = _convolution, _window_gradient
+"""Their parameter ``geometry`` is that of the convolution."""

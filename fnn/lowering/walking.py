@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from fnn.kernels import OPERATIONS
+
 CALLS = frozenset({"jit", "pjit"})
 """The names of the operation that is a call of another program."""
 
 
+_MULTIPLICATIONS = frozenset({"dot_general", "conv_general_dilated", *(operation.name for operation in OPERATIONS)})
+
+
 def multiplications(jaxpr: Any) -> Iterator[Any]:
-    """The matrix products and convolutions of a program.
+    """The matrix products and convolutions of a program, those of :mod:`fnn.kernels` included.
 
     Example:
         >>> import jax
@@ -19,7 +24,7 @@ def multiplications(jaxpr: Any) -> Iterator[Any]:
         ['dot_general']
     """
     for eqn in jaxpr.eqns:
-        if eqn.primitive.name in ("dot_general", "conv_general_dilated"):
+        if eqn.primitive.name in _MULTIPLICATIONS:
             yield eqn
         for value in eqn.params.values():
             for body in bodies(value):
