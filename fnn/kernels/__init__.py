@@ -14,6 +14,7 @@ from fnn.kernels.geometry import Geometry as Geometry
 from fnn.kernels.machine import vectors as vectors
 from fnn.kernels.operations import (
     OPERATIONS as OPERATIONS,
+    can_convolve as can_convolve,
     convolution as convolution,
     window_gradient as window_gradient,
 )

@@ -6,7 +6,8 @@ Sums for one row of the window, a few channels in and a few vectors of channels 
 of an image pass, band by band, so that a band is still in the cache when it comes to the next row or channels. Images
 are added up in parts, each by itself: how often numbers are rounded does not depend on how many threads there are.
 
-In bfloat16, two neighbouring places are taken at a time, by the instruction that adds up the products of two pairs.
+In bfloat16, two neighbouring places are taken at a time, by the instruction that adds up the products of two pairs. An
+odd place has a zero beside it, which makes what is not finite there a NaN.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _BAND = 2**15  # numbers of an image and of its gradient that stay in a core's o
 def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
     """``None`` where there is no code, or none that is faster than XLA's."""
     of = geometry
-    if not forward.is_written(of, on) or of.taps[1] > on.registers - _SPARE:
+    if not forward.is_worth_it(of, on) or of.taps[1] > on.registers - _SPARE:
         return None
     bounds = parts_of(of.images, min(_PARTS, _NUMBERS // prod(of.w_shape)))
     shape = len(bounds) - 1, *of.w_shape

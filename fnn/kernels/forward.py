@@ -22,10 +22,10 @@ from fnn.kernels.plan import Plan, parts_of
 if TYPE_CHECKING:  # which needs llvmlite
     from fnn.kernels.writing import Writer
 
-FEW_IN_HALVES = 4  # channels in: with more, oneDNN is as quick in bfloat16
+FEW_IN_HALVES = 4  # channels in of an image in bfloat16: with more, oneDNN is as quick
 _SPARE = 6  # registers for what is multiplied
 _PARTS = 32  # of the images: for as many threads
-_COLUMNS = 11  # of a window, which are written out
+_COLUMNS = 11  # of a window or a margin, which are written out
 _WINDOW = 2**17  # numbers of a window that stay in a core's own cache
 _CHANNELS = 2**12  # in times out: with more, XLA takes 0.7 to 1.2 times as long, by Winograd's algorithm
 
@@ -48,7 +48,7 @@ def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
     """``None`` where there is no code, or none that is faster than XLA's."""
     of = geometry
     is_single = dtype == jnp.float32
-    if not is_written(of, on) or not (is_single or (dtype == jnp.bfloat16 and of.n_in <= FEW_IN_HALVES)):
+    if not is_worth_it(of, on) or not (is_single or (dtype == jnp.bfloat16 and of.n_in <= FEW_IN_HALVES)):
         return None
     # An image of few channels is small beside what comes out, and quickly brought to float32.
     dtypes = "float32", "float32", "float32" if is_single else "bfloat16"
@@ -56,13 +56,17 @@ def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
     return Plan(of, dtypes, of.y_shape, bounds, lambda x, w: (in_float32(x), in_float32(w)), lambda y: y)
 
 
-def is_written(of: Geometry, on: Vectors) -> bool:
-    """Whether there is code: channels out make up vectors, what is written out is not too much, and what has more
-    channels is not quicker otherwise."""
-    margins = zip(of.margin, of.taps, strict=True)
+def is_worth_it(of: Geometry, on: Vectors) -> bool:
+    """Whether there is code that is quicker than XLA's.
+
+    Channels out are to make up vectors; windows and margins not to be so large that too much would be written out,
+    channels not so many that Winograd's algorithm is quicker.
+    """
     is_small = of.taps[1] <= _COLUMNS and prod(of.w_shape) <= _WINDOW and of.n_in * of.n_out <= _CHANNELS
     is_some = min(*of.x_shape, *of.w_shape, *of.y_shape) > 0
-    return is_some and is_small and on.lanes_for(of.n_out) > 0 and all(low < k for low, k in margins)
+    margins = zip(of.padding, of.taps, strict=True)
+    has_margins = all(low < k and high <= _COLUMNS for (low, high), k in margins)
+    return is_some and is_small and has_margins and on.lanes_for(of.n_out) > 0
 
 
 def in_float32(x: Any) -> Any:

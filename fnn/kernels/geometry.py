@@ -17,7 +17,8 @@ class Geometry(NamedTuple):
         n_out: channels out.
         places: rows and columns that come out.
         strides: steps of the window along rows and columns.
-        margin: rows and columns of zeros before the image; those behind it follow from the rest.
+        margin: rows and columns of zeros before the image; less than none where it is cut off. Those behind it follow
+            from the rest.
     """
 
     images: int

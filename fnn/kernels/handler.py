@@ -28,9 +28,11 @@ _API = ir.LiteralStructType([*_HEAD, _VERSION, *[_POINTER] * 14])  # its own dat
 _SCHEDULE_GIVEN = ir.LiteralStructType([*_HEAD, _POINTER, _POINTER, _POINTER])  # context, task, what the task gets
 _THREADS_GIVEN = ir.LiteralStructType([*_HEAD, _POINTER, _LONG.as_pointer()])  # context, number
 _ERROR_GIVEN = ir.LiteralStructType([*_HEAD, _POINTER])
-# Where the functions are in the API, and the sizes that its versions have given to what they get.
-_DESTROY, _SCHEDULE, _THREADS = 6, 15, 16
+_DESTROY, _SCHEDULE, _THREADS = 6, 15, 16  # where functions are in the API
 _METADATA_EXTENSION = 1
+_MAJOR = 0
+
+_PAUSES = 1024  # of a waiting thread, before it lets others have its core
 
 
 def write(module: ir.Module, name: str, work: Any, bounds: Sequence[int]) -> None:
@@ -139,11 +141,16 @@ def _call(module: ir.Module, name: str, parts: Any, task: Any, job: Any, n_parts
     build.call(parts, [given])
 
     # What is left is being done by others.
-    wait, over = function.append_basic_block(), function.append_basic_block()
+    before, wait, over = build.block, function.append_basic_block(), function.append_basic_block()
     build.branch(wait)
     build.position_at_end(wait)
+    turns = build.phi(_INT)
+    turns.add_incoming(_INT(1), before)
     done = build.load_atomic(_field(build, given, 1), "acquire", 4)
     build.call(_outside(module, "llvm.x86.sse2.pause", ir.VoidType()), [])
+    with build.if_then(build.icmp_unsigned("==", build.urem(turns, _INT(_PAUSES)), _INT(0))):
+        build.call(_outside(module, "sched_yield", _INT), [])
+    turns.add_incoming(build.add(turns, _INT(1)), build.block)
     build.cbranch(build.icmp_unsigned("<", done, _INT(n_parts)), wait, over)
     build.position_at_end(over)
     _leave(module, build, given)
@@ -151,15 +158,17 @@ def _call(module: ir.Module, name: str, parts: Any, task: Any, job: Any, n_parts
 
 
 def _answer(build: ir.IRBuilder, extension: Any, api: Any) -> None:
-    """When the function is registered, XLA calls it to ask which version of the interface it is for: for XLA's own, as
-    the structures above begin alike in all."""
+    """When the function is registered, XLA calls it to ask which version of the interface it is for.
+
+    It is for the major one in which the structures above begin alike; XLA refuses it where its own is another.
+    """
     null = ir.Constant(_POINTER, None)
     with build.if_then(build.icmp_unsigned("!=", extension, null)):
         asked = build.bitcast(extension, _EXTENSION.as_pointer())
         with build.if_then(build.icmp_unsigned("==", _read(build, asked, 1), _INT(_METADATA_EXTENSION))):
             answer = build.bitcast(_read(build, asked, 3), _METADATA.as_pointer())
-            for number in (2, 3):
-                build.store(_read(build, api, 2, number), _field(build, answer, 1, number))
+            build.store(_INT(_MAJOR), _field(build, answer, 1, 2))
+            build.store(_read(build, api, 2, 3), _field(build, answer, 1, 3))
             build.store(_INT(0), _field(build, answer, 2))
             build.ret(null)
 

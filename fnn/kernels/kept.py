@@ -1,20 +1,19 @@
 """Machine code kept on disk, in the folder in which JAX keeps compiled programs, if it does.
 
-To write and to compile a kernel takes some 60 ms, to read it 1 ms. A file is the digest of what follows and the code.
+To write and to compile a kernel takes some 60 ms, to read it 1 ms. A file is a mark, the digest of the code, the code.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import jax
 
-_DIGEST = sha256().digest_size
+_MARK = b"fnn\n"  # not the beginning of a packed program, which fnn.compilation would examine
 
 
 def name_of(*facts: Any) -> str:
@@ -24,16 +23,18 @@ def name_of(*facts: Any) -> str:
         >>> name_of("a", 1) == name_of("a", 1) != name_of("a", 2)
         True
     """
-    return f"fnn_{sha256(repr((_version(), *facts)).encode()).hexdigest()[:32]}"
+    return f"fnn_{sha256(repr((_VERSION, *facts)).encode()).hexdigest()[:32]}"
 
 
-@cache
 def _version() -> str:
     """That of what writes the code: its own text."""
     digest = sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+_VERSION = _version()  # now, as the text may be another when code is written
 
 
 def read(name: str) -> bytes | None:
@@ -43,7 +44,8 @@ def read(name: str) -> bytes | None:
         content = b"" if path is None else path.read_bytes()
     except OSError:
         return None
-    return content[_DIGEST:] if sha256(content[_DIGEST:]).digest() == content[:_DIGEST] else None
+    start = len(_MARK) + sha256().digest_size
+    return content[start:] if content == _packed(content[start:]) else None
 
 
 def write(name: str, code: bytes) -> None:
@@ -51,12 +53,18 @@ def write(name: str, code: bytes) -> None:
     path = _path(name)
     if path is None:
         return
+    file = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{name}-", suffix="-cache", delete=False) as file:
-            file.write(sha256(code).digest() + code)
+            file.write(_packed(code))
         os.replace(file.name, path)
     except OSError:
-        return
+        if file is not None:
+            Path(file.name).unlink(missing_ok=True)
+
+
+def _packed(code: bytes) -> bytes:
+    return _MARK + sha256(code).digest() + code
 
 
 def _path(name: str) -> Path | None:

@@ -57,12 +57,19 @@ def vectors() -> Vectors | None:
 
 @cache
 def _of_processor() -> Vectors | None:
-    if not sys.platform.startswith("linux") or platform.machine() != "x86_64" or find_spec("llvmlite") is None:
+    if not sys.platform.startswith("linux") or platform.machine() != "x86_64" or not _is_installed("llvmlite"):
         return None
     has = _flags()
     if not {"avx2", "fma"} <= has:
         return None
     return Vectors(16, 32, None, "avx512_bf16" in has) if "avx512f" in has else AVX2
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # something stands in its way
+        return False
 
 
 def _flags() -> set[str]:
@@ -85,6 +92,13 @@ def processor(on: Vectors) -> tuple[str, str]:
     if on.cpu is not None:
         return on.cpu, ""
     return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+
+
+def compiler() -> Any:
+    """The version of LLVM."""
+    from llvmlite import binding
+
+    return binding.llvm_version_info
 
 
 def compiled(text: str, on: Vectors) -> bytes:

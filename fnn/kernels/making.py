@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 
@@ -20,21 +20,26 @@ Kernel = ModuleType
 """``forward`` or ``backward``: what has a ``plan`` of a convolution, and does ``write`` its code."""
 
 
+class _Making:
+    """What is made, or being made, for all threads."""
+
+    lock = threading.Lock()
+    names: ClassVar[dict[Any, Future[str]]] = {}
+    worker = ThreadPoolExecutor(1, thread_name_prefix="fnn-kernels")
+
+
 def being_made(kernel: Kernel, plan: Plan, on: Vectors) -> Future[str]:
-    """The name of the code, once XLA knows it."""
-    return _remembered(kernel, plan.geometry, plan.dtypes, plan.bounds, on)
-
-
-@cache
-def _remembered(
-    kernel: Kernel, geometry: Geometry, dtypes: tuple[str, ...], bounds: tuple[int, ...], on: Vectors
-) -> Future[str]:
-    return _worker().submit(_made, kernel, geometry, dtypes, bounds, on)
+    """The name of the code, once XLA knows it. XLA takes a name once only."""
+    facts = kernel, plan.geometry, plan.dtypes, plan.bounds, on
+    with _Making.lock:
+        if facts not in _Making.names:
+            _Making.names[facts] = _Making.worker.submit(_made, *facts)
+        return _Making.names[facts]
 
 
 def _made(kernel: Kernel, geometry: Geometry, dtypes: Sequence[str], bounds: Sequence[int], on: Vectors) -> str:
     # Programs that call it are kept on disk, by this name.
-    name = kept.name_of(kernel.__name__, geometry, dtypes, bounds, on, machine.processor(on))
+    name = kept.name_of(kernel.__name__, geometry, dtypes, bounds, on, machine.processor(on), machine.compiler())
     code = kept.read(name)
     if code is None:
         code = machine.compiled(module(kernel, geometry, dtypes, bounds, on), on)
@@ -58,8 +63,3 @@ def module(kernel: Kernel, geometry: Geometry, dtypes: Sequence[str], bounds: Se
     writer.done()
     handler.write(written, "call", writer.function, bounds)
     return str(written)
-
-
-@cache
-def _worker() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="fnn-kernels")

@@ -169,7 +169,7 @@ class Writer:
         return self._builder.bitcast(moved, float_)
 
     def _aligned(self, access: Any) -> Any:
-        access.align = 2  # a vector may begin at any number
+        access.align = 2  # a vector begins at any number, of 16 bits or more
         return access
 
     def _at(self, pointer: Any, at: Any) -> Any:

@@ -169,6 +169,7 @@ def test_where_there_is_no_code():
         of._replace(images=0),
         of._replace(taps=(3, 12), places=(7, 1)),
         of._replace(margin=(3, 1)),
+        of._replace(places=(7, 90)),
         of._replace(n_in=512, n_out=512),
     ]
     for kernel in (forward, backward):

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 
+from fnn.compilation import tend
 from fnn.kernels import kept, vectors
 
 SCRIPT = """
@@ -55,6 +56,22 @@ def test_what_is_damaged_is_not_read(folder, damaged):
     for cut in (content[:-1], content + b"x", content[:10]):
         (folder / f"{name}-cache").write_bytes(cut)
         assert kept.read(name) is None
+
+
+def test_a_look_through_the_folder_leaves_it(folder):
+    """The digest of what is kept may be any bytes, those of a packed program among them."""
+    names = [kept.name_of("kernel", number) for number in range(300)]
+    for name in names:
+        kept.write(name, name.encode())
+    tend(folder)
+    assert all(kept.read(name) == name.encode() for name in names)
+
+
+def test_a_folder_that_cannot_be_written_to(folder):
+    (folder / "name-cache").mkdir()
+    kept.write("name", b"code")
+    assert kept.read("name") is None
+    assert [path.name for path in folder.iterdir()] == ["name-cache"]
 
 
 def test_without_a_folder(folder):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from fnn.kernels import Geometry, convolution, machine, vectors, window_gradient
+from fnn.kernels import Geometry, convolution, kept, machine, vectors, window_gradient
 
 needs_code = pytest.mark.skipif(vectors() is None, reason="no machine code for this processor")
 OF = Geometry(6, (9, 9), 4, (3, 3), 16, (9, 9), (1, 1), (1, 1))
@@ -106,6 +107,58 @@ def test_nothing_where_there_is_no_code(monkeypatch, why):
         monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     x, w, g = given()
     assert convolve(x, w) is gradient(x, g) is None
+
+
+@needs_code
+def test_without_jit():
+    x, w, g = given()
+    with jax.disable_jit():
+        np.testing.assert_allclose(convolve(x, w), by_xla(x, w, OF), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(gradient(x, g), gradient_by_xla(x, g, OF), rtol=1e-4, atol=1e-4)
+
+
+@needs_code
+def test_transposed():
+    x, w, g = given()
+    for argument, wanted in enumerate(jax.vjp(lambda x, w: by_xla(x, w, OF), x, w)[1](g)):
+        linear = [lambda x: convolve(x, w), lambda w: convolve(x, w)][argument]
+        (found,) = jax.linear_transpose(linear, (x, w)[argument])(g)
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+    (found,) = jax.linear_transpose(lambda g: gradient(x, g), g)(w)
+    np.testing.assert_allclose(found, by_xla(x, w, OF), rtol=1e-4, atol=1e-4)
+
+
+@needs_code
+def test_new_shapes_from_several_threads():
+    """Each makes the same code, which XLA takes once only."""
+
+    def run(_):
+        of = Geometry(3, (9, 9), 4, (3, 3), 8, (9, 9), (1, 1), (1, 1))
+        x, w, _ = given(of)
+        return np.asarray(jax.jit(lambda x, w: convolution(x, w, of, by_xla))(x, w))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            results = list(pool.map(run, range(6)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(np.array_equal(result, results[0]) for result in results)
+
+
+@needs_code
+def test_code_that_cannot_be_made(monkeypatch):
+    def broken(*_):
+        raise OSError("another LLVM")
+
+    monkeypatch.setattr(machine, "compiled", broken)
+    monkeypatch.setattr(kept, "read", lambda name: None)
+    of = Geometry(3, (10, 9), 4, (3, 3), 8, (10, 9), (1, 1), (1, 1))
+    x, w, _ = given(of)
+    with pytest.warns(UserWarning, match=r"no machine code .* \(OSError: another LLVM\)"):
+        y = jax.jit(lambda x, w: convolution(x, w, of, by_xla))(x, w)
+    np.testing.assert_allclose(y, by_xla(x, w, of), rtol=1e-5, atol=1e-5)
 
 
 SCRIPT = """
