@@ -36,9 +36,7 @@ class _GradientByXla(NamedTuple):
     others: tuple[tuple[str, Any], ...]
 
     def __call__(self, x: Any, g: Any, geometry: Geometry) -> Any:
-        rests = zip(geometry.taps, geometry.size, geometry.margin, geometry.places, geometry.strides, strict=True)
-        padding = tuple((low, k - 1 + (n - 1) * step + 1 - size - low) for k, size, low, n, step in rests)
-        params = {"window_strides": (1, 1), "rhs_dilation": geometry.strides, "padding": padding}
+        params = {"window_strides": (1, 1), "rhs_dilation": geometry.strides, "padding": geometry.padding}
         axes = lax.ConvDimensionNumbers(_OF_GRADIENT, _OF_GRADIENT, (2, 3, 0, 1))
         return self.convolve(x, g, dimension_numbers=axes, lhs_dilation=(1, 1), **params, **dict(self.others))
 

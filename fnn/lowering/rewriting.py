@@ -45,7 +45,9 @@ def canonical(function: Callable[..., Any], *, as_in_loop: bool = False) -> Call
     with a window of one place becomes a matrix product; in groups, one of several groups, or, of single channels, a sum
     over the taps of its window, which for numbers of 16 bits is added up in 32; with few channels out, one of several
     columns at a time; with many, one by Winograd's algorithm, whose results are two to four times as far from exact
-    ones. The gradient of pooling by the maximum goes window by window; it becomes comparisons of strided slices.
+    ones. On one CPU that fnn writes machine code for (:mod:`fnn.kernels`), it is that code that computes convolutions
+    with up to 64 channels in and out, or as many pairs of them, and the gradients of their windows. The gradient of
+    pooling by the maximum goes window by window; it becomes comparisons of strided slices.
     Numbers of 16 bits are compared in 32. What is made flat is computed before. Everything else stays as it is,
     and so do arrays whose type names the devices that they lie on, or whose sizes are not known.
 
