@@ -21,7 +21,6 @@ class _BFloat(ir.Type):  # type: ignore[misc]
 
 
 _BFLOAT = _BFloat()
-
 _HALF = ir.IntType(16)
 _KINDS = {"float32": FLOAT, "bfloat16": _HALF, "uint32": _INT32}
 
@@ -130,9 +129,8 @@ class Writer:
 
     def store(self, vector: Any, pointer: Any, at: Any) -> None:
         """Numbers, rounded to what the array consists of."""
-        if _is_half(pointer):
-            halves = self._builder.fptrunc(vector, ir.VectorType(_BFLOAT, self.lanes))
-            vector = self._builder.bitcast(halves, ir.VectorType(_HALF, self.lanes))
+        if pointer.type.pointee == _HALF:
+            vector = self._halved(vector)
         self._aligned(self._builder.store(vector, self._at(pointer, at)))
 
     def spread(self, pointer: Any, at: Any) -> Any:
@@ -168,6 +166,23 @@ class Writer:
         moved = self._builder.shl(self._builder.zext(value, wide), ir.Constant(wide, [16] * lanes if lanes else 16))
         return self._builder.bitcast(moved, float_)
 
+    def _halved(self, vector: Any) -> Any:
+        """Numbers rounded to bfloat16, to even ones in the middle; NaN stays NaN.
+
+        By whole numbers: most processors have no instruction for it, and LLVM calls a function that is not there.
+        """
+        build = self._builder
+        bits = build.bitcast(vector, self._whole)
+        upper = build.lshr(bits, self._everywhere(16))
+        half = build.add(build.and_(upper, self._everywhere(1)), self._everywhere(0x7FFF))
+        rounded = build.lshr(build.add(bits, half), self._everywhere(16))
+        is_nan = build.fcmp_unordered("uno", vector, vector)
+        kept = build.select(is_nan, build.or_(upper, self._everywhere(0x40)), rounded)
+        return build.trunc(kept, ir.VectorType(_HALF, self.lanes))
+
+    def _everywhere(self, number: int) -> Any:
+        return ir.Constant(self._whole, [number] * self.lanes)
+
     def _aligned(self, access: Any) -> Any:
         access.align = 2  # a vector begins at any number, of 16 bits or more
         return access
@@ -175,7 +190,3 @@ class Writer:
     def _at(self, pointer: Any, at: Any) -> Any:
         number = self._builder.gep(pointer, [self.index(at)])
         return self._builder.bitcast(number, ir.VectorType(pointer.type.pointee, self.lanes).as_pointer())
-
-
-def _is_half(pointer: Any) -> bool:
-    return bool(pointer.type.pointee == _HALF)

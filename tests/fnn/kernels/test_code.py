@@ -1,15 +1,17 @@
 """What the machine code computes, called as XLA would call it or directly: numbers, bounds, parts."""
 
 import ctypes
+import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from math import prod
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from fnn.kernels import Geometry, backward, forward, machine, making
-from fnn.kernels.machine import AVX2, vectors
+from fnn.kernels.machine import AVX2, Vectors, vectors
 from fnn.kernels.plan import parts_of
 
 ON = vectors()
@@ -128,6 +130,37 @@ def test_random_geometries():
                     wanted = exact(kernel, x, other, of)
                     error = np.max(np.abs(computed(kernel, x, other, of, on) - wanted))
                     assert error <= 1e-5 * max(1.0, np.max(np.abs(wanted))), (of, kernel.__name__, on.lanes)
+
+
+@pytest.mark.parametrize("on", [*MACHINES, Vectors(16, 32, "skylake-avx512")], ids=lambda on: f"{on.lanes} {on.cpu}")
+@pytest.mark.parametrize("kernel", [forward, backward], ids=["forward", "backward"])
+@pytest.mark.parametrize("dtype", [np.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
+def test_code_calls_nothing_that_is_not_there(on, kernel, dtype):
+    """What the processor has no instruction for, LLVM takes from a library, without which loading ends the process."""
+    plan = kernel.plan(GEOMETRIES["half a vector"], dtype, on)
+    code = machine.compiled(making.module(kernel, plan.geometry, plan.dtypes, plan.bounds, on), on)
+    assert {b"malloc", b"free", b"sched_yield"} <= {*re.findall(rb"\0(\w+)(?=\0)", code)}
+    assert not re.findall(rb"\0(__\w+)(?=\0)", code)
+
+
+@pytest.mark.parametrize("on", MACHINES, ids=lambda on: f"{on.lanes} lanes")
+def test_rounding_to_bfloat16(on):
+    """As everywhere: to the nearest, in the middle to the even one; what is not finite stays so."""
+    rng = np.random.default_rng(0)
+    middle = (rng.integers(0, 2**15, 4096).astype(np.uint32) << 16) | np.uint32(0x8000)
+    numbers = [rng.normal(size=4096).astype(np.float32), middle.view(np.float32), -middle.view(np.float32)]
+    special = np.array([np.inf, -np.inf, np.nan, 3.4e38, -3.4e38, 0.0, -0.0, 1e-40], np.float32)
+    x = np.concatenate([*numbers, special])
+    of = Geometry(1, (1, x.size), 1, (1, 1), 16, (1, x.size), (1, 1), (0, 0))
+    plan = forward.plan(of, jnp.bfloat16, on)
+    assert plan.dtypes == ("float32", "float32", "bfloat16")
+    w, y = np.ones(of.w_shape, np.float32), np.zeros(of.y_shape, jnp.bfloat16)
+    code = function(forward, plan, on)
+    for part, (first, last) in enumerate(pairwise(plan.bounds)):
+        code(x.ctypes.data, w.ctypes.data, y.ctypes.data, first, last, part)
+    with np.errstate(invalid="ignore"):  # NumPy remarks on every NaN
+        wanted = x.astype(jnp.bfloat16).astype(np.float32)
+        np.testing.assert_array_equal(y[0, 0, :, 3].astype(np.float32), wanted)
 
 
 @pytest.mark.parametrize("kernel", [forward, backward], ids=["forward", "backward"])
