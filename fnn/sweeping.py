@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fnn.compilation import use_cache
 from fnn.errors import InputError, expect
+from fnn.kernels import OPERATIONS, is_divided
 from fnn.lowering.walking import multiplications
 from fnn.lowering.ynnpack import for_convolutions
 from fnn.types import is_key
@@ -256,8 +257,8 @@ def _most_flops(program: Any) -> int:
 
 
 def _flops(eqn: Any) -> int:
-    if "geometry" in eqn.params:  # a kernel of ours
-        return int(eqn.params["geometry"].flops)
+    if eqn.primitive in OPERATIONS:
+        return int(eqn.params["sizes"].flops)
     left, right = (atom.aval for atom in eqn.invars)
     if eqn.primitive.name == "dot_general":
         ((contracted, _), _) = eqn.params["dimension_numbers"]
@@ -270,6 +271,8 @@ def _is_divided(eqn: Any) -> bool:
     """Whether it is divided among XLA's threads, as far as measured, or the sums and updates that go with it are."""
     avals: list[Any] = [atom.aval for atom in (*eqn.invars, *eqn.outvars)]
     most = max(int(aval.size) * aval.dtype.itemsize for aval in avals)
+    if eqn.primitive in OPERATIONS:
+        return most >= _DIVIDED or is_divided(eqn)
     return bool(eqn.primitive.name != "dot_general" or most >= _DIVIDED)
 
 

@@ -10,11 +10,15 @@ threads; ``making`` does all that beside JAX's own work, as a ``plan`` says, and
 ``operations`` are the two as operations of JAX, with another form beside each for wherever there is no such code.
 """
 
+from fnn.kernels.factors import Factors as Factors
 from fnn.kernels.geometry import Geometry as Geometry
 from fnn.kernels.machine import vectors as vectors
 from fnn.kernels.operations import (
     OPERATIONS as OPERATIONS,
     can_convolve as can_convolve,
+    can_multiply as can_multiply,
     convolution as convolution,
+    is_divided as is_divided,
+    matrix_product as matrix_product,
     window_gradient as window_gradient,
 )

@@ -39,6 +39,7 @@ def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
     of = geometry
     if not forward.is_worth_it(of, on) or of.taps[1] > on.registers - _SPARE:
         return None
+    lanes = on.lanes_for(of.n_out)
     bounds = parts_of(of.images, min(_PARTS, _NUMBERS // prod(of.w_shape)))
     shape = len(bounds) - 1, *of.w_shape
 
@@ -46,15 +47,15 @@ def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
         return jnp.sum(parts, 0).astype(dtype)
 
     if dtype == jnp.float32:
-        return Plan(of, ("float32",) * 3, shape, bounds, lambda x, g: (x, g), finished)
+        return Plan(of, lanes, ("float32",) * 3, shape, bounds, lambda x, g: (x, g), finished)
     if dtype != jnp.bfloat16:
         return None
     if of.n_in <= forward.FEW_IN_HALVES:
         dtypes = "float32", "bfloat16", "float32"
-        return Plan(of, dtypes, shape, bounds, lambda x, g: (forward.in_float32(x), g), finished)
+        return Plan(of, lanes, dtypes, shape, bounds, lambda x, g: (forward.in_float32(x), g), finished)
     if not on.has_pairs:
         return None
-    return Plan(_of_pairs(of), ("uint32", "uint32", "float32"), shape, bounds, partial(_paired, of), finished)
+    return Plan(_of_pairs(of), lanes, ("uint32", "uint32", "float32"), shape, bounds, partial(_paired, of), finished)
 
 
 def _of_pairs(of: Geometry) -> Geometry:

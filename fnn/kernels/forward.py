@@ -53,7 +53,9 @@ def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
     # An image of few channels is small beside what comes out, and quickly brought to float32.
     dtypes = "float32", "float32", "float32" if is_single else "bfloat16"
     bounds = parts_of(of.images * _bands(of), _PARTS)
-    return Plan(of, dtypes, of.y_shape, bounds, lambda x, w: (in_float32(x), in_float32(w)), lambda y: y)
+    return Plan(
+        of, on.lanes_for(of.n_out), dtypes, of.y_shape, bounds, lambda x, w: (in_float32(x), in_float32(w)), lambda y: y
+    )
 
 
 def is_worth_it(of: Geometry, on: Vectors) -> bool:

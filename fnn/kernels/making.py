@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, ClassVar
@@ -12,12 +11,11 @@ from typing import Any, ClassVar
 import jax
 
 from fnn.kernels import kept, machine
-from fnn.kernels.geometry import Geometry
 from fnn.kernels.machine import Vectors
 from fnn.kernels.plan import Plan
 
 Kernel = ModuleType
-"""``forward`` or ``backward``: what has a ``plan`` of a convolution, and does ``write`` its code."""
+"""``forward``, ``backward`` or ``product``: what has a ``plan`` of an operation, and does ``write`` its code."""
 
 
 class _Making:
@@ -30,19 +28,24 @@ class _Making:
 
 def being_made(kernel: Kernel, plan: Plan, on: Vectors) -> Future[str]:
     """The name of the code, once XLA knows it. XLA takes a name once only."""
-    facts = kernel, plan.geometry, plan.dtypes, plan.bounds, on
+    facts = _facts(kernel, plan, on)
     with _Making.lock:
         if facts not in _Making.names:
-            _Making.names[facts] = _Making.worker.submit(_made, *facts)
+            _Making.names[facts] = _Making.worker.submit(_made, kernel, plan, on)
         return _Making.names[facts]
 
 
-def _made(kernel: Kernel, geometry: Geometry, dtypes: Sequence[str], bounds: Sequence[int], on: Vectors) -> str:
+def _facts(kernel: Kernel, plan: Plan, on: Vectors) -> tuple[Any, ...]:
+    """What the code depends on."""
+    return kernel.__name__, plan.sizes, plan.lanes, plan.dtypes, plan.bounds, on
+
+
+def _made(kernel: Kernel, plan: Plan, on: Vectors) -> str:
     # Programs that call it are kept on disk, by this name.
-    name = kept.name_of(kernel.__name__, geometry, dtypes, bounds, on, machine.processor(on), machine.compiler())
+    name = kept.name_of(*_facts(kernel, plan, on), machine.processor(on), machine.compiler())
     code = kept.read(name)
     if code is None:
-        code = machine.compiled(module(kernel, geometry, dtypes, bounds, on), on)
+        code = machine.compiled(module(kernel, plan, on), on)
         kept.write(name, code)
     target = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(machine.loaded(code, "call", on))
     ffi: Any = jax.ffi  # JAX leaves it without types
@@ -50,7 +53,7 @@ def _made(kernel: Kernel, geometry: Geometry, dtypes: Sequence[str], bounds: Seq
     return name
 
 
-def module(kernel: Kernel, geometry: Geometry, dtypes: Sequence[str], bounds: Sequence[int], on: Vectors) -> str:
+def module(kernel: Kernel, plan: Plan, on: Vectors) -> str:
     """The code in LLVM's intermediate language: a function ``call`` for XLA, which divides the work of ``work``."""
     from llvmlite import ir
 
@@ -58,8 +61,8 @@ def module(kernel: Kernel, geometry: Geometry, dtypes: Sequence[str], bounds: Se
     from fnn.kernels.writing import Writer
 
     written = ir.Module()
-    writer = Writer(written, "work", on.lanes_for(geometry.n_out), dtypes)
-    kernel.write(writer, geometry, on)
+    writer = Writer(written, "work", plan.lanes, plan.dtypes)
+    kernel.write(writer, plan.sizes, on)
     writer.done()
-    handler.write(written, "call", writer.function, bounds)
+    handler.write(written, "call", writer.function, plan.bounds)
     return str(written)

@@ -1,4 +1,4 @@
-"""The two as operations of JAX.
+"""The kernels as operations of JAX.
 
 Beside each stands another form of it. That is what is differentiated, and carried out where the code does not apply: on
 other platforms, mapped over several (``jax.vmap``), and in a program that is exported. (Another process that loads a
@@ -8,7 +8,7 @@ program compiled here, by ``jax.experimental.serialize_executable``, does not ha
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -17,12 +17,14 @@ import jax
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from fnn.kernels import backward, forward
+from fnn.kernels import backward, forward, inner, product
+from fnn.kernels.factors import Factors
 from fnn.kernels.geometry import Geometry
 from fnn.kernels.machine import vectors
 from fnn.kernels.making import Kernel, being_made
+from fnn.kernels.plan import Sizes
 
-Reference = Any  # Callable[[Any, Any, Geometry], Any] that can be hashed
+Reference = Any  # Callable[[Any, Any, Sizes], Any] that can be hashed
 _ad: Any = ad  # JAX leaves these without types
 _shape_of: Any = jax.ShapeDtypeStruct
 
@@ -44,8 +46,7 @@ def convolution(x: Any, w: Any, geometry: Geometry, reference: Reference) -> Any
 
 def can_convolve(geometry: Geometry, dtype: Any) -> bool:
     """Whether there is code for the convolution of images and a window of a dtype."""
-    on = vectors()
-    return on is not None and forward.plan(geometry, dtype, on) is not None
+    return _has_plan(forward, geometry, dtype)
 
 
 def window_gradient(x: Any, g: Any, geometry: Geometry, reference: Reference) -> Any:
@@ -63,16 +64,45 @@ def window_gradient(x: Any, g: Any, geometry: Geometry, reference: Reference) ->
     return _bound(_window_gradient, backward, x, g, geometry, reference)
 
 
-def _bound(primitive: Any, kernel: Kernel, x: Any, other: Any, geometry: Geometry, reference: Reference) -> Any:
+def matrix_product(a: Any, b: Any, factors: Factors, reference: Reference, after: Sequence[Any] = ()) -> Any:
+    """The product of two matrices; ``None`` where there is no code for it, or none that is fast.
+
+    Args:
+        a: float32, of shape ``factors.left_shape``.
+        b: of the same dtype, of shape ``factors.right_shape``.
+        factors: their sizes.
+        reference: the same by other operations, a function that can be hashed.
+        after: arrays that are to be there before.
+
+    Returns:
+        Of the same dtype, of shape ``factors.shape``.
+    """
+    found = _bound(_inner_products, inner, a, b, factors, reference, after)
+    return _bound(_matrix_product, product, a, b, factors, reference, after) if found is None else found
+
+
+def can_multiply(factors: Factors, dtype: Any) -> bool:
+    """Whether there is code for the product of two matrices of a dtype."""
+    return _has_plan(product, factors, dtype) or _has_plan(inner, factors, dtype)
+
+
+def _has_plan(kernel: Kernel, sizes: Sizes, dtype: Any) -> bool:
     on = vectors()
-    plan = None if on is None or x.dtype != other.dtype else kernel.plan(geometry, x.dtype, on)
+    return on is not None and kernel.plan(sizes, dtype, on) is not None
+
+
+def _bound(
+    primitive: Any, kernel: Kernel, x: Any, other: Any, sizes: Sizes, reference: Reference, after: Sequence[Any] = ()
+) -> Any:
+    on = vectors()
+    plan = None if on is None or x.dtype != other.dtype else kernel.plan(sizes, x.dtype, on)
     if on is None or plan is None:
         return None
     try:
         being_made(kernel, plan, on)  # begins, while JAX traces what follows
     except RuntimeError:  # Python is about to end, and starts no threads any more
         return None
-    return primitive.bind(x, other, geometry=geometry, reference=reference)
+    return primitive.bind(x, other, *after, sizes=sizes, reference=reference)
 
 
 def _name(being_made: Future[str]) -> str | None:
@@ -81,33 +111,33 @@ def _name(being_made: Future[str]) -> str | None:
         return being_made.result()
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        what = f"fnn: no machine code could be made for a convolution, XLA computes it ({reason})"
+        what = f"fnn: no machine code could be made, XLA computes instead ({reason})"
         warnings.warn(what, stacklevel=2)
         return None
 
 
-def _operation(name: str, kernel: Kernel, shape_of: Callable[[Geometry], tuple[int, ...]]) -> Any:
+def _operation(name: str, kernel: Kernel, shape_of: Callable[[Any], tuple[int, ...]]) -> Any:
     primitive: Any = core.Primitive(name)
 
-    def abstract(x: Any, other: Any, *, geometry: Geometry, reference: Reference) -> Any:
-        return x.update(shape=shape_of(geometry), weak_type=False)
+    def abstract(x: Any, *_: Any, sizes: Sizes, reference: Reference) -> Any:
+        return x.update(shape=shape_of(sizes), weak_type=False)
 
-    @partial(jax.jit, static_argnames=("geometry", "reference"))
-    def compiled(x: Any, other: Any, *, geometry: Geometry, reference: Reference) -> Any:
-        return primitive.bind(x, other, geometry=geometry, reference=reference)
+    @partial(jax.jit, static_argnames=("sizes", "reference"))
+    def compiled(*given: Any, sizes: Sizes, reference: Reference) -> Any:
+        return primitive.bind(*given, sizes=sizes, reference=reference)
 
     def computed(*given: Any, **params: Any) -> Any:
         config: Any = jax.config
         return (by_reference if config.jax_disable_jit else compiled)(*given, **params)
 
-    def by_reference(x: Any, other: Any, *, geometry: Geometry, reference: Reference) -> Any:
-        return reference(x, other, geometry)
+    def by_reference(x: Any, other: Any, *_: Any, sizes: Sizes, reference: Reference) -> Any:
+        return reference(x, other, sizes)
 
     def differentiated(primals: Any, tangents: Any, **params: Any) -> Any:
         slopes = tuple(_ad.instantiate_zeros(tangent) for tangent in tangents)
         return jax.jvp(partial(by_reference, **params), tuple(primals), slopes)
 
-    def transposed(slope: Any, x: Any, other: Any, **params: Any) -> Any:
+    def transposed(slope: Any, x: Any, other: Any, *after: Any, **params: Any) -> Any:
         """Of what is linear in the one or in the other."""
         if _ad.is_undefined_primal(x):
             linear, of = (lambda x: by_reference(x, other, **params)), x.aval
@@ -117,19 +147,20 @@ def _operation(name: str, kernel: Kernel, shape_of: Callable[[Geometry], tuple[i
             found = ad.Zero(of)
         else:
             (found,) = jax.linear_transpose(linear, _shape_of(of.shape, of.dtype))(slope)
-        return (found, None) if _ad.is_undefined_primal(x) else (None, found)
+        none = [None] * len(after)
+        return (found, None, *none) if _ad.is_undefined_primal(x) else (None, found, *none)
 
     def mapped(given: Any, axes: Any, **params: Any) -> Any:
         return jax.vmap(partial(by_reference, **params), axes)(*given), 0
 
-    def by_code(x: Any, other: Any, *, geometry: Geometry, reference: Reference) -> Any:
+    def by_code(x: Any, other: Any, *after: Any, sizes: Sizes, reference: Reference) -> Any:
         on = vectors()
-        plan = None if on is None else kernel.plan(geometry, x.dtype, on)
+        plan = None if on is None else kernel.plan(sizes, x.dtype, on)
         target = None if on is None or plan is None else _name(being_made(kernel, plan, on))
         if plan is None or target is None:
-            return reference(x, other, geometry)
+            return reference(x, other, sizes)
         call: Any = jax.ffi.ffi_call(target, _shape_of(plan.shape, plan.dtypes[2]))
-        return plan.finished(call(*plan.prepared(x, other)))
+        return plan.finished(call(*plan.prepared(x, other), *after))
 
     with_code, without = (mlir.lower_fun(form, multiple_results=False) for form in (by_code, by_reference))
 
@@ -149,6 +180,17 @@ def _operation(name: str, kernel: Kernel, shape_of: Callable[[Geometry], tuple[i
 
 _convolution = _operation("fnn_convolution", forward, lambda geometry: geometry.y_shape)
 _window_gradient = _operation("fnn_window_gradient", backward, lambda geometry: geometry.w_shape)
+_matrix_product = _operation("fnn_matrix_product", product, lambda factors: factors.shape)
+_inner_products = _operation("fnn_inner_products", inner, lambda factors: factors.shape)
 
-OPERATIONS = _convolution, _window_gradient
-"""Their parameter ``geometry`` is that of the convolution."""
+OPERATIONS = _convolution, _window_gradient, _matrix_product, _inner_products
+"""Their parameter ``sizes`` knows its ``flops``."""
+
+_KERNELS: dict[Any, Kernel] = dict(zip(OPERATIONS, (forward, backward, product, inner), strict=True))
+
+
+def is_divided(eqn: Any) -> bool:
+    """Whether one of ``OPERATIONS``, in a program, asks other threads for help."""
+    on, dtype = vectors(), eqn.invars[0].aval.dtype
+    plan = None if on is None else _KERNELS[eqn.primitive].plan(eqn.params["sizes"], dtype, on)
+    return plan is not None and len(plan.bounds) > 2

@@ -1,26 +1,31 @@
-"""What code a convolution takes."""
+"""What code an operation takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from fnn.kernels.factors import Factors
 from fnn.kernels.geometry import Geometry
+
+Sizes = Geometry | Factors
 
 
 class Plan(NamedTuple):
     """Two arrays as the code is given them, and what it makes of them.
 
     Attributes:
-        geometry: their sizes.
+        sizes: theirs.
+        lanes: of the vectors that are computed with.
         dtypes: theirs, and that of what comes out.
         shape: of what comes out.
         bounds: where parts of the work begin, and the end of the last.
-        prepared: makes the two of those that are convolved.
+        prepared: makes the two of those that are multiplied.
         finished: makes the result of what comes out.
     """
 
-    geometry: Geometry
+    sizes: Sizes
+    lanes: int
     dtypes: tuple[str, str, str]
     shape: tuple[int, ...]
     bounds: tuple[int, ...]
@@ -29,7 +34,7 @@ class Plan(NamedTuple):
 
 
 def parts_of(count: int, most: int) -> tuple[int, ...]:
-    """Bounds of parts of so many images, as even as can be.
+    """Bounds of parts of so many images, or whatever it is, as even as can be.
 
     Example:
         >>> parts_of(10, 4)

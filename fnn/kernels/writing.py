@@ -78,6 +78,12 @@ class Writer:
         first, second = self.index(first), self.index(second)
         return self._builder.select(self._builder.icmp_signed(">", first, second), first, second)
 
+    def chosen(self, pair: tuple[Any, Any], if_less: Any, otherwise: Any) -> Any:
+        """The one or the other, by whether the first of a pair is less than its second."""
+        first, second = map(self.index, pair)
+        is_less = self._builder.icmp_signed("<", first, second)
+        return self._builder.select(is_less, self.index(if_less), self.index(otherwise))
+
     def divided(self, value: Any, divisor: int) -> Any:
         return self._builder.sdiv(value, INDEX(divisor))
 
@@ -104,7 +110,20 @@ class Writer:
         build.cbranch(build.icmp_signed("<", following, stop), body, behind)
         build.position_at_end(behind)
 
+    @contextmanager
+    def when(self, first: Any, second: Any) -> Iterator[None]:
+        """What is written within is carried out if ``first`` is less than ``second``."""
+        with self._builder.if_then(self._builder.icmp_signed("<", self.index(first), self.index(second))):
+            yield
+
     # Numbers in memory
+
+    def memory(self, count: int) -> Any:
+        """A pointer to so many float32 numbers beside the arrays, which are there until the function ends."""
+        with self._builder.goto_entry_block():
+            numbers = self._builder.alloca(FLOAT, INDEX(count))
+        numbers.align = 4 * self.lanes
+        return numbers
 
     def moved(self, pointer: Any, by: Any) -> Any:
         """A pointer to a later number."""
@@ -123,15 +142,70 @@ class Writer:
     def read(self, register: Any) -> Any:
         return self._builder.load(register)
 
-    def load(self, pointer: Any, at: Any) -> Any:
-        """So many numbers as a vector has, of float32; of pairs, as they are."""
-        return self._computable(self._aligned(self._builder.load(self._at(pointer, at))))
+    def put(self, register: Any, vector: Any) -> None:
+        self._builder.store(vector, register)
 
-    def store(self, vector: Any, pointer: Any, at: Any) -> None:
-        """Numbers, rounded to what the array consists of."""
+    def load(self, pointer: Any, at: Any, count: int | None = None) -> Any:
+        """So many numbers as a vector has, of float32; of pairs, as they are.
+
+        With a ``count``, which is for float32 only, no more than so many are read, and the others are 0.
+        """
+        if count is None or count == self.lanes:
+            return self._computable(self._aligned(self._builder.load(self._at(pointer, at))))
+        nothing = ir.Constant(self._vector, None)
+        return self._masked("load", self._vector, [self._at(pointer, at), _INT32(4), self._first(count), nothing])
+
+    def store(self, vector: Any, pointer: Any, at: Any, count: int | None = None) -> None:
+        """Numbers, rounded to what the array consists of; with a ``count``, no more than so many, of float32."""
+        if count is not None and count < self.lanes:
+            self._masked("store", ir.VoidType(), [vector, self._at(pointer, at), _INT32(4), self._first(count)])
+            return
         if pointer.type.pointee == _HALF:
             vector = self._halved(vector)
         self._aligned(self._builder.store(vector, self._at(pointer, at)))
+
+    def fetch(self, pointer: Any, at: Any) -> None:
+        """Has the processor bring a number near, and its neighbours; which need not be there at all."""
+        place = self._builder.gep(pointer, [self.index(at)])
+        kind = ir.FunctionType(ir.VoidType(), [place.type, *[_INT32] * 3])
+        function = self._module.globals.get("llvm.prefetch.p0") or ir.Function(self._module, kind, "llvm.prefetch.p0")
+        self._builder.call(function, [place, _INT32(0), _INT32(3), _INT32(1)])
+
+    def transposed(self, rows: Sequence[Any]) -> list[Any]:
+        """Vectors of the first, second and following numbers of up to as many vectors as they have lanes.
+
+        Neighbouring blocks of 1, 2, 4 and so on are exchanged across the diagonal. What is missing counts as 0.
+        """
+        found = [*rows, *[ir.Constant(self._vector, None)] * (self.lanes - len(rows))]
+        for apart in self._powers():
+            for at in (at for at in range(self.lanes) if not at & apart):
+                found[at], found[at + apart] = self._exchanged(found[at], found[at + apart], apart)
+        return found
+
+    def totals(self, vectors: Sequence[Any]) -> Any:
+        """A vector of the sums of the lanes of each of up to as many vectors as they have lanes, 0 for what is missing.
+
+        Two are made one each time, of sums of two lanes of the first and of sums of two of the second.
+        """
+        found = list(vectors)
+        for apart in self._powers():
+            if len(found) % 2:
+                found.append(ir.Constant(self._vector, None))
+            halves = (self._exchanged(*pair, apart) for pair in zip(found[::2], found[1::2], strict=True))
+            found = [self.add(*pair) for pair in halves]
+        return found[0]
+
+    def _powers(self) -> Iterator[int]:
+        """1, 2, 4 and so on, less than there are lanes."""
+        return (1 << power for power in range(self.lanes.bit_length() - 1))
+
+    def _exchanged(self, first: Any, second: Any, apart: int) -> tuple[Any, Any]:
+        """Two vectors, each other block of so many numbers of the first exchanged for the one before in the second."""
+        upper = [at if not at & apart else self.lanes + at - apart for at in range(self.lanes)]
+        lower = [at + apart if not at & apart else self.lanes + at for at in range(self.lanes)]
+        orders = (ir.Constant(self._whole, order) for order in (upper, lower))
+        above, below = (self._builder.shuffle_vector(first, second, order) for order in orders)
+        return above, below
 
     def spread(self, pointer: Any, at: Any) -> Any:
         """One number in all places of a vector."""
@@ -182,6 +256,17 @@ class Writer:
 
     def _everywhere(self, number: int) -> Any:
         return ir.Constant(self._whole, [number] * self.lanes)
+
+    def _first(self, count: int) -> Any:
+        """A mask for the first lanes."""
+        bit = ir.IntType(1)
+        return ir.Constant(ir.VectorType(bit, self.lanes), [bit(lane < count) for lane in range(self.lanes)])
+
+    def _masked(self, what: str, result: Any, given: Sequence[Any]) -> Any:
+        name = f"llvm.masked.{what}.v{self.lanes}f32.p0"
+        kind = ir.FunctionType(result, [value.type for value in given])
+        function = self._module.globals.get(name) or ir.Function(self._module, kind, name)
+        return self._builder.call(function, given)
 
     def _aligned(self, access: Any) -> Any:
         access.align = 2  # a vector begins at any number, of 16 bits or more

@@ -5,6 +5,9 @@ compiler would fold a transposition into the product, which its matrix multiplic
 memory. Barriers keep the transposition apart, from the product and from what it is the transposition of, which would
 else be computed once more in its order: it costs one pass over a factor, and the product that is left is plain.
 
+Where there is machine code of our own for a product (:mod:`fnn.kernels`), it takes either factor in either order, and
+nothing is transposed.
+
 A factor of few columns, such as the gradient of ten logits, is the one to transpose, whichever side it is on: a product
 with few columns is several times slower than one with few rows. In a loop, what it comes to is not turned back
 (:mod:`fnn.lowering.turned`).
@@ -12,12 +15,16 @@ with few columns is several times slower than one with few rows. In a loop, what
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
+from fnn.kernels import Factors
 from fnn.lowering.apart import apart, barrier
+from fnn.lowering.matrices import product_by_kernel
 
 # Columns up to which a factor counts as narrow, and bytes of a factor up to which transposing it pays: both
 # measured in a loop on two cores (Zen 4, 1 MiB of L2 each).
@@ -33,6 +40,7 @@ def plain_product(
     *,
     dimension_numbers: Any,
     flipped: bool,
+    after: Sequence[Any] = (),
     **params: Any,
 ) -> Any:
     """``left``^T ``right`` for factors with the summed axes first, by a plain product.
@@ -44,6 +52,7 @@ def plain_product(
         right_source: the same for ``right``.
         dimension_numbers: of the ``dot_general``, as are the other ``params``.
         flipped: whether the result is only used to be transposed.
+        after: arrays that are to be there before, where that can be said.
 
     Returns:
         The product; ``None`` if it has another form, or is best left as it is.
@@ -63,7 +72,7 @@ def plain_product(
     if 0 in left.shape + right.shape or not rows or not columns:
         return None
     a, b = _as_matrix(left, n_axes), _as_matrix(right, n_axes)
-    product = _transposed_product(a, b, flipped, params)
+    product = _transposed_product(a, b, flipped, _Product(tuple(sorted(params.items())), after))
     return None if product is None else product.reshape(rows + columns)
 
 
@@ -71,25 +80,47 @@ def _as_matrix(x: Any, n_axes: int) -> Any:
     return x.reshape(prod(x.shape[:n_axes]), prod(x.shape[n_axes:]))
 
 
-def _transposed_product(a: Any, b: Any, flipped: bool, params: dict[str, Any]) -> Any:
+def _transposed_product(a: Any, b: Any, flipped: bool, multiply: _Product) -> Any:
     n_rows, n_columns = a.shape[1], b.shape[1]
     if min(n_rows, n_columns) <= _NARROW:
         if n_rows <= n_columns:
-            return barrier(_product(a, b, params))
-        return barrier(_product(b, a, params)).T
+            return barrier(multiply(a, b))
+        return barrier(multiply(b, a)).T
     # Which of the two is transposed decides in which order the result comes: in the one in which it is used.
-    first = b if flipped else a
-    if not _is_cheap(first):
-        return None
-    return _product(b, a, params).T if flipped else _product(a, b, params)
+    first, second = (b, a) if flipped else (a, b)
+    product = multiply.by_kernel(first, second)
+    if product is None and _is_cheap(first):
+        product = multiply(first, second)
+    return product.T if flipped and product is not None else product
 
 
 def _is_cheap(x: Any) -> bool:
     return bool(x.size * x.dtype.itemsize <= _CHEAP_BYTES)
 
 
-def _product(a: Any, b: Any, params: dict[str, Any]) -> Any:
+class _Product(NamedTuple):
+    """``a``^T ``b`` of matrices.
+
+    Attributes:
+        params: the other parameters of the ``dot_general``, sorted.
+        after: what is to be there before.
+    """
+
+    params: tuple[tuple[str, Any], ...]
+    after: Sequence[Any]
+
+    def __call__(self, a: Any, b: Any) -> Any:
+        product = self.by_kernel(a, b)
+        return _by_xla(self.params, a, b) if product is None else product
+
+    def by_kernel(self, a: Any, b: Any) -> Any:
+        numbers = ((0,), (0,)), ((), ())
+        others: Any = {"after": self.after, "otherwise": partial(_by_xla, self.params), **dict(self.params)}
+        return product_by_kernel(a, b, dimension_numbers=numbers, **others)
+
+
+def _by_xla(params: tuple[tuple[str, Any], ...], a: Any, b: Any, _: Factors | None = None) -> Any:
     left, axis = (barrier(apart(a).T), 1) if _is_cheap(a) else (a, 0)
     return jax.lax.dot_general_p.bind(  # the parameters are those of the primitive
-        left, b, dimension_numbers=(((axis,), (0,)), ((), ())), **params
+        left, b, dimension_numbers=(((axis,), (0,)), ((), ())), **dict(params)
     )

@@ -18,10 +18,12 @@ from fnn.lowering.convolutions import channels_last
 from fnn.lowering.evaluating import bound, evaluate
 from fnn.lowering.flattening import flattened
 from fnn.lowering.halves import COMPARISONS, EXTREMA, compared_in_float32
+from fnn.lowering.matrices import product_by_kernel
 from fnn.lowering.placement import is_settled
 from fnn.lowering.pooling import given_back
 from fnn.lowering.products import plain_product
 from fnn.lowering.turned import product_with_transpose
+from fnn.lowering.waiting import with_inputs_first
 from fnn.lowering.walking import CALLS, bodies
 
 _WITH_BODIES = CALLS | frozenset(
@@ -94,15 +96,17 @@ class _Surroundings(NamedTuple):
         apart: variables that are kept apart from what they come from, by a barrier or by coming from outside.
         as_in_loop: whether products with narrow matrices are those with their transposes. Not in the body of a loop, of
             a branch or of a function with a derivative of its own: a matrix that goes in there is carried as it is.
+        waiting: variables that are to be computed after others.
     """
 
     transposed: dict[Var, Any]
     flipped: set[Var]
     apart: set[Var]
     as_in_loop: bool
+    waiting: dict[Var, Var]
 
 
-def _surroundings(jaxpr: Jaxpr, as_in_loop: bool) -> _Surroundings:
+def _surroundings(jaxpr: Jaxpr, as_in_loop: bool, waiting: dict[Var, Var]) -> _Surroundings:
     transposed: dict[Var, Any] = {}
     flipped: set[Var] = set()
     used_as_is = {atom for atom in jaxpr.outvars if not isinstance(atom, Literal)}
@@ -115,11 +119,12 @@ def _surroundings(jaxpr: Jaxpr, as_in_loop: bool) -> _Surroundings:
             used_as_is.update(atom for atom in eqn.invars if not isinstance(atom, Literal))
     barriers = [eqn for eqn in jaxpr.eqns if eqn.primitive.name == "optimization_barrier"]
     apart = {*jaxpr.invars, *jaxpr.constvars, *(var for eqn in barriers for var in eqn.outvars)}
-    return _Surroundings(transposed, flipped - used_as_is, apart, as_in_loop)
+    return _Surroundings(transposed, flipped - used_as_is, apart, as_in_loop, waiting)
 
 
 def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any], as_in_loop: bool) -> list[Any]:
-    around = _surroundings(jaxpr, as_in_loop)
+    eqns, waiting = with_inputs_first(jaxpr)
+    around = _surroundings(jaxpr, as_in_loop, waiting)
 
     def compute(eqn: JaxprEqn, read: Callable[[Any], Any]) -> Sequence[Any]:
         results = _rewrite(eqn, read, around)
@@ -127,7 +132,8 @@ def _evaluate(jaxpr: Jaxpr, consts: Sequence[Any], inputs: Sequence[Any], as_in_
             return bound(eqn, map(read, eqn.invars), _with_new_bodies(eqn, as_in_loop))
         return results if eqn.primitive.multiple_results else [results]
 
-    return evaluate(jaxpr, consts, inputs, compute)
+    ordered: Any = jaxpr
+    return evaluate(ordered.replace(eqns=eqns), consts, inputs, compute)
 
 
 def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -> Any:
@@ -143,8 +149,12 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
             product = product_with_transpose(read(left), read(right), **eqn.params)
             if product is not None:
                 return product
-        is_flipped = eqn.outvars[0] in around.flipped
-        return plain_product(read(left), read(right), values[0], values[1], flipped=is_flipped, **eqn.params)
+        factors, flipped = (read(left), read(right)), eqn.outvars[0] in around.flipped
+        after = [read(around.waiting[eqn.outvars[0]])] if eqn.outvars[0] in around.waiting else []
+        product = plain_product(*factors, *values, flipped=flipped, after=after, **eqn.params)
+        if product is not None:
+            return product
+        return _product_as_is(*factors, *values, **eqn.params)
     if name == "conv_general_dilated":
         return channels_last(*map(read, eqn.invars), **eqn.params)
     if name == "select_and_scatter_add":
@@ -154,6 +164,18 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
     if name in COMPARISONS or name in EXTREMA:
         return compared_in_float32(eqn.primitive, *map(read, eqn.invars), **eqn.params)
     return None
+
+
+def _product_as_is(
+    left: Any, right: Any, left_source: Any, right_source: Any, *, dimension_numbers: Any, **params: Any
+) -> Any:
+    """A product by machine code of our own, of what a factor is the transpose of in its stead."""
+    (left_axes, right_axes), batch_axes = dimension_numbers
+    if left_source is not None and len(left_axes) == 1:
+        left, left_axes = left_source, (1 - left_axes[0],)
+    if right_source is not None and len(right_axes) == 1:
+        right, right_axes = right_source, (1 - right_axes[0],)
+    return product_by_kernel(left, right, dimension_numbers=((left_axes, right_axes), batch_axes), **params)
 
 
 def _with_new_bodies(eqn: JaxprEqn, as_in_loop: bool) -> dict[str, Any]:

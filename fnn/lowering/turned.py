@@ -26,6 +26,7 @@ from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
 
 from fnn.lowering.apart import barrier
 from fnn.lowering.evaluating import bound, evaluate
+from fnn.lowering.matrices import product_by_kernel
 from fnn.lowering.placement import is_settled
 from fnn.lowering.walking import CALLS
 
@@ -154,7 +155,11 @@ def product_with_transpose(left: Any, right: Any, *, dimension_numbers: Any, **p
     if any(batch) or not is_narrow(right) or left.ndim < 2 or tuple(left_axes) != (left.ndim - 1,):
         return None
     numbers = (left_axes, (1 - right_axes[0],)), batch
-    return jax.lax.dot_general_p.bind(left, barrier(right.T), dimension_numbers=numbers, **params)
+    transpose = barrier(right.T)
+    product = product_by_kernel(left, transpose, dimension_numbers=numbers, **params)
+    if product is not None:
+        return product
+    return jax.lax.dot_general_p.bind(left, transpose, dimension_numbers=numbers, **params)
 
 
 def _which(jaxpr: Jaxpr, n_carried: int) -> list[bool]:

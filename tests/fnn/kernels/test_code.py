@@ -57,7 +57,7 @@ def exact(kernel, x, other, of):
 
 
 def function(kernel, plan, on):
-    text = making.module(kernel, plan.geometry, plan.dtypes, plan.bounds, on)
+    text = making.module(kernel, plan, on)
     text = text.replace('define internal void @"work"', 'define void @"work"')
     address = machine.loaded(machine.compiled(text, on), "work", on)
     return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3)(address)
@@ -138,7 +138,7 @@ def test_random_geometries():
 def test_code_calls_nothing_that_is_not_there(on, kernel, dtype):
     """What the processor has no instruction for, LLVM takes from a library, without which loading ends the process."""
     plan = kernel.plan(GEOMETRIES["half a vector"], dtype, on)
-    code = machine.compiled(making.module(kernel, plan.geometry, plan.dtypes, plan.bounds, on), on)
+    code = machine.compiled(making.module(kernel, plan, on), on)
     assert {b"malloc", b"free", b"sched_yield"} <= {*re.findall(rb"\0(\w+)(?=\0)", code)}
     assert not re.findall(rb"\0(__\w+)(?=\0)", code)
 

@@ -1,0 +1,252 @@
+"""A product of two matrices, either of which may be given transposed.
+
+    y[i, j] = sum over k of a[i, k] b[k, j]
+
+Sums for some rows and a few vectors of columns stay in registers while k passes: each vector of b is used for all of
+the rows, each number of a for all of the vectors. Those rows of b that are passed at a time stay in a core's own cache
+until all rows of a have seen them, and those that come next are asked for meanwhile. Where b is given transposed, they
+are turned before, into memory beside; and where rows of a or b lie so that a cache has few places for them all, they
+are brought there, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax.numpy as jnp
+
+from fnn.kernels.factors import Factors
+from fnn.kernels.machine import Vectors
+from fnn.kernels.plan import Plan, parts_of
+
+if TYPE_CHECKING:  # which needs llvmlite
+    from fnn.kernels.writing import Writer
+
+_SPARE = 6  # registers for what is multiplied
+_AT_ONCE = 2  # vectors of columns
+_TERMS = 256  # passed at a time
+_FEWEST = 8  # rows, terms and columns; with fewer, XLA's products are as quick
+_MOST = 2**20  # numbers in a factor or the product: above, XLA's are as quick
+_CROWDED = 4096  # bytes between rows, or a multiple, that let caches keep few of them
+_PARTS = 32  # of the work: for as many threads
+_PART_FLOPS = 2**19  # that are worth another thread's help
+
+
+def plan(of: Factors, dtype: Any, on: Vectors) -> Plan | None:
+    """``None`` where there is no code, or none that is faster than XLA's."""
+    is_small = max(of.rows * of.terms, of.terms * of.columns, of.rows * of.columns) < _MOST
+    if dtype != jnp.float32 or not is_small or min(of.rows, of.terms, of.columns) < _FEWEST:
+        return None
+    units = _panels(of, on) * _bands(of, on)
+    bounds = parts_of(units, min(_PARTS, max(1, of.flops // _PART_FLOPS)))
+    return Plan(of, on.lanes, ("float32",) * 3, of.shape, bounds, lambda a, b: (a, b), lambda y: y)
+
+
+def _panels(of: Factors, on: Vectors) -> int:
+    return -(-of.columns // (on.lanes * _AT_ONCE))
+
+
+def _height(of: Factors, on: Vectors) -> int:
+    """Rows at a time: as many as there are registers for, and about as many each time."""
+    most = (on.registers - _SPARE) // _AT_ONCE
+    return -(-of.rows // -(-of.rows // most))
+
+
+def _bands(of: Factors, on: Vectors) -> int:
+    """How many bands of rows a panel is divided into."""
+    tiles = -(-of.rows // _height(of, on))
+    return min(tiles, -(-_PARTS // _panels(of, on)))
+
+
+class _Panel(NamedTuple):
+    """Neighbouring columns whose sums are in registers at a time.
+
+    Attributes:
+        first: the first column.
+        widths: how many columns each vector holds: all its lanes, but for the last of all.
+    """
+
+    first: Any
+    widths: tuple[int, ...]
+
+
+class _Beside(NamedTuple):
+    """Memory for what is brought together; ``None`` for what is taken from where it is.
+
+    Attributes:
+        rows: of ``a``, some terms of some rows.
+        terms: of ``b``, some terms of a panel.
+    """
+
+    rows: Any
+    terms: Any
+
+
+class _Terms(NamedTuple):
+    """Neighbouring terms that are passed at a time: the first, and how many."""
+
+    first: Any
+    number: int
+
+
+def write(writer: Writer, of: Factors, on: Vectors) -> None:
+    """Computes ``y`` from ``a`` and ``b``."""
+    lanes, height, bands = writer.lanes, _height(of, on), _bands(of, on)
+    wide = lanes * _AT_ONCE
+    n_wide, rest = divmod(of.columns, wide)
+    at_a_time = _terms_at_once(of)
+    beside = _Beside(
+        writer.memory(at_a_time * height) if not of.is_left_turned and is_crowded(of.terms) else None,
+        writer.memory(at_a_time * wide) if of.is_right_turned or is_crowded(of.columns) else None,
+    )
+    sums = writer.registers(height * _AT_ONCE)
+    per_band = -(-of.rows // (height * bands)) * height
+    with writer.loop(*writer.part) as unit:
+        number, low = writer.divided(unit, bands), writer.times(writer.rest(unit, bands), per_band)
+        rows = low, writer.least(writer.sum(low, per_band), of.rows)
+        with writer.when(number, n_wide):
+            panel = _Panel(writer.times(number, wide), (lanes,) * _AT_ONCE)
+            _write_panel(writer, of, panel, beside, rows, height, sums)
+        if rest:
+            with writer.when(n_wide - 1, number):
+                widths = tuple(min(lanes, rest - at) for at in range(0, rest, lanes))
+                _write_panel(writer, of, _Panel(n_wide * wide, widths), beside, rows, height, sums)
+
+
+def _terms_at_once(of: Factors) -> int:
+    """Terms at a time, about as many each time."""
+    return -(-of.terms // -(-of.terms // _TERMS))
+
+
+def is_crowded(n_numbers: int) -> bool:
+    """Whether rows of so many numbers lie so that a cache has few places for them all."""
+    return 4 * n_numbers % _CROWDED == 0
+
+
+def _write_panel(
+    writer: Writer,
+    of: Factors,
+    panel: _Panel,
+    beside: _Beside,
+    rows: tuple[Any, Any],
+    height: int,
+    sums: list[Any],
+) -> None:
+    at_a_time = _terms_at_once(of)
+    n_whole, rest = divmod(of.terms, at_a_time)
+    low, high = rows
+    last = of.rows // height * height  # the first row of what is no whole tile
+
+    def add(terms: _Terms, *, is_first: bool) -> None:
+        if of.is_right_turned:
+            _turn(writer, of, panel, terms, beside.terms)
+        elif beside.terms is not None:
+            _bring_terms(writer, of, panel, terms, beside.terms)
+        with writer.loop(low, writer.least(high, last), height) as row:
+            _write_tile(writer, of, panel, beside, terms, (row, height), sums, is_first)
+        if last < of.rows:
+            with writer.when(last, high), writer.when(low, last + 1):
+                _write_tile(writer, of, panel, beside, terms, (last, of.rows - last), sums, is_first)
+
+    add(_Terms(0, at_a_time), is_first=True)
+    with writer.loop(at_a_time, n_whole * at_a_time, at_a_time) as first:
+        add(_Terms(first, at_a_time), is_first=False)
+    if rest:
+        add(_Terms(n_whole * at_a_time, rest), is_first=False)
+
+
+def _write_tile(
+    writer: Writer,
+    of: Factors,
+    panel: _Panel,
+    beside: _Beside,
+    terms: _Terms,
+    tile: tuple[Any, int],
+    sums: list[Any],
+    is_first: bool,
+) -> None:
+    """What some terms contribute to some rows of a panel."""
+    a, b, y = writer.arrays
+    (row, height), lanes = tile, writer.lanes
+    places = [(r, v) for r in range(height) for v in range(len(panel.widths))]
+
+    def y_at(r: int, v: int) -> Any:
+        return writer.sum(writer.times(writer.sum(row, r), of.columns), panel.first, v * lanes)
+
+    for register, (r, v) in zip(sums, places, strict=False):
+        if is_first:
+            writer.clear(register)
+        else:
+            writer.put(register, writer.load(y, y_at(r, v), panel.widths[v]))
+    row_step, term_step = (1, of.rows) if of.is_left_turned else (of.terms, 1)
+    a_first = writer.sum(writer.times(terms.first, term_step), writer.times(row, row_step))
+    if beside.rows is not None:
+        _bring_rows(writer, of, terms, (a_first, height), beside.rows)
+        a, a_first, row_step = beside.rows, 0, terms.number
+    following = writer.sum(terms.first, terms.number)
+    ahead = writer.chosen(
+        (following, of.terms),
+        writer.sum(terms.number * of.columns),
+        writer.sum(writer.times(terms.first, -of.columns), lanes * _AT_ONCE),
+    )
+    with writer.loop(0, terms.number) as k:
+        if beside.terms is None:
+            b_at = writer.sum(writer.times(writer.sum(terms.first, k), of.columns), panel.first)
+            for v in range(len(panel.widths)):
+                writer.fetch(b, writer.sum(b_at, v * lanes, ahead))
+            factors = [writer.load(b, writer.sum(b_at, v * lanes), width) for v, width in enumerate(panel.widths)]
+        else:
+            b_at = writer.times(k, lanes * _AT_ONCE)
+            factors = [writer.load(beside.terms, writer.sum(b_at, v * lanes)) for v in range(len(panel.widths))]
+        a_at = writer.sum(a_first, writer.times(k, term_step))
+        for r in range(height):
+            number = writer.spread(a, writer.sum(a_at, r * row_step))
+            for v, factor in enumerate(factors):
+                writer.add_product(sums[r * len(factors) + v], factor, number)
+    for register, (r, v) in zip(sums, places, strict=False):
+        writer.store(writer.read(register), y, y_at(r, v), panel.widths[v])
+
+
+def _bring_rows(writer: Writer, of: Factors, terms: _Terms, rows: tuple[Any, int], beside: Any) -> None:
+    """Brings some terms of some rows of ``a`` together."""
+    first, height = rows
+    n_whole, rest = divmod(terms.number, writer.lanes)
+
+    def bring(k: Any, count: int) -> None:
+        for r in range(height):
+            numbers = writer.load(writer.arrays[0], writer.sum(first, k, r * of.terms), count)
+            writer.store(numbers, beside, writer.sum(k, r * terms.number), count)
+
+    with writer.loop(0, n_whole * writer.lanes, writer.lanes) as k:
+        bring(k, writer.lanes)
+    if rest:
+        bring(n_whole * writer.lanes, rest)
+
+
+def _bring_terms(writer: Writer, of: Factors, panel: _Panel, terms: _Terms, beside: Any) -> None:
+    """Brings together what a panel sees of ``b``."""
+    lanes = writer.lanes
+    with writer.loop(0, terms.number) as k:
+        b_at = writer.sum(writer.times(writer.sum(terms.first, k), of.columns), panel.first)
+        for v, width in enumerate(panel.widths):
+            numbers = writer.load(writer.arrays[1], writer.sum(b_at, v * lanes), width)
+            writer.store(numbers, beside, writer.sum(writer.times(k, lanes * _AT_ONCE), v * lanes))
+
+
+def _turn(writer: Writer, of: Factors, panel: _Panel, terms: _Terms, beside: Any) -> None:
+    """Turns what a panel sees of ``b``, a block of as many rows and columns as a vector has lanes at a time."""
+    lanes = writer.lanes
+    n_whole, rest = divmod(terms.number, lanes)
+
+    def turn(k: Any, count: int) -> None:
+        for v, width in enumerate(panel.widths):
+            rows = [writer.times(writer.sum(panel.first, v * lanes + r), of.terms) for r in range(width)]
+            block = [writer.load(writer.arrays[1], writer.sum(row, terms.first, k), count) for row in rows]
+            for r, turned in enumerate(writer.transposed(block)[:count]):
+                at = writer.times(writer.sum(k, r), lanes * _AT_ONCE)
+                writer.store(turned, beside, writer.sum(at, v * lanes))
+
+    with writer.loop(0, n_whole * lanes, lanes) as k:
+        turn(k, lanes)
+    if rest:
+        turn(n_whole * lanes, rest)
