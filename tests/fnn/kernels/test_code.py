@@ -1,6 +1,5 @@
 """What the machine code computes, called as XLA would call it or directly: numbers, bounds, parts."""
 
-import ctypes
 import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -11,12 +10,11 @@ import numpy as np
 import pytest
 
 from fnn.kernels import Geometry, backward, forward, machine, making
-from fnn.kernels.machine import AVX2, Vectors, vectors
+from fnn.kernels.machine import Vectors
 from fnn.kernels.plan import parts_of
+from tests.fnn.kernels.calling import MACHINES, ON, called, function
 
-ON = vectors()
 pytestmark = pytest.mark.skipif(ON is None, reason="no machine code for this processor")
-MACHINES = [AVX2, *([ON] if ON not in (None, AVX2) else [])]
 
 GEOMETRIES = {
     "3 x 3": Geometry(3, (7, 9), 5, (3, 3), 16, (7, 9), (1, 1), (1, 1)),
@@ -56,38 +54,10 @@ def exact(kernel, x, other, of):
     return np.einsum("nijklc,klco->nijo" if kernel is forward else "nijklc,nijo->klco", seen, other)
 
 
-def function(kernel, plan, on):
-    text = making.module(kernel, plan, on)
-    text = text.replace('define internal void @"work"', 'define void @"work"')
-    address = machine.loaded(machine.compiled(text, on), "work", on)
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3)(address)
-
-
-class Guarded:
-    """An array between numbers that must be neither read nor written."""
-
-    def __init__(self, values, is_read):
-        self.whole = np.full(values.size + 256, np.nan if is_read else 7.0, values.dtype)
-        self.whole[128:-128] = values.ravel()
-        self.shape = values.shape
-
-    @property
-    def address(self):
-        return self.whole[128:].ctypes.data
-
-    def values(self):
-        assert np.all(self.whole[:128] == 7.0)
-        assert np.all(self.whole[-128:] == 7.0)
-        return self.whole[128:-128].reshape(self.shape)
-
-
 def computed(kernel, x, other, of, on):
     plan = kernel.plan(of, np.float32, on)
-    code, result = function(kernel, plan, on), Guarded(np.full(plan.shape, np.nan, np.float32), False)
-    given = [Guarded(array, True) for array in (x, other)]
-    for part, (first, last) in enumerate(pairwise(plan.bounds)):
-        code(*(array.address for array in given), result.address, first, last, part)
-    return result.values() if kernel is forward else result.values().sum(0)
+    result = called(kernel, plan, x, other, on)
+    return result if kernel is forward else result.sum(0)
 
 
 def arrays(kernel, of):
