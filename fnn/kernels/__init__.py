@@ -1,13 +1,16 @@
-"""Convolutions in machine code of our own, for CPUs.
+"""Convolutions and matrix products in machine code of our own, for CPUs.
 
 XLA's CPU compiler computes a convolution as a matrix product, whose factor is built piece by piece as it goes; with few
 channels that costs as much as the product, and the gradient of a window has no form that it computes well. Here a
-window of numbers stays in registers and the image passes by: nothing is built, margins are not multiplied.
+window of numbers stays in registers and the image passes by: nothing is built, margins are not multiplied. A matrix
+product calls a library there, which brings its factors into an order of its own first and is slow with few columns or
+rows; here they are taken as they lie, either of them transposed or not.
 
-``forward`` and ``backward`` write the two loops, in the intermediate language of LLVM, by what ``writing`` offers;
-``machine`` makes machine code of it, for what this processor can do; ``handler`` lets XLA call it, from several
-threads; ``making`` does all that beside JAX's own work, as a ``plan`` says, and what it makes is ``kept``.
-``operations`` are the two as operations of JAX, with another form beside each for wherever there is no such code.
+``forward`` and ``backward`` write the loops of a convolution, ``product`` and ``inner`` those of a matrix product, in
+the intermediate language of LLVM, by what ``writing`` offers; ``machine`` makes machine code of it, for what this
+processor can do; ``handler`` lets XLA call it, from several threads; ``making`` does all that beside JAX's own work, as
+a ``plan`` says, and what it makes is ``kept``. ``operations`` are these as operations of JAX, with another form beside
+each for wherever there is no such code.
 """
 
 from fnn.kernels.factors import Factors as Factors

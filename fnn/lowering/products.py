@@ -16,7 +16,6 @@ with few columns is several times slower than one with few rows. In a loop, what
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -72,7 +71,7 @@ def plain_product(
     if 0 in left.shape + right.shape or not rows or not columns:
         return None
     a, b = _as_matrix(left, n_axes), _as_matrix(right, n_axes)
-    product = _transposed_product(a, b, flipped, _Product(tuple(sorted(params.items())), after))
+    product = _transposed_product(a, b, flipped, _Product(params, after))
     return None if product is None else product.reshape(rows + columns)
 
 
@@ -98,29 +97,41 @@ def _is_cheap(x: Any) -> bool:
     return bool(x.size * x.dtype.itemsize <= _CHEAP_BYTES)
 
 
-class _Product(NamedTuple):
-    """``a``^T ``b`` of matrices.
+class _ByXla(NamedTuple):
+    """``a``^T ``b`` of matrices, as a plain product.
 
     Attributes:
-        params: the other parameters of the ``dot_general``, sorted.
-        after: what is to be there before.
+        params: the other parameters of the ``dot_general``, as pairs.
     """
 
     params: tuple[tuple[str, Any], ...]
+
+    def __call__(self, a: Any, b: Any, _: Factors | None = None) -> Any:
+        left, axis = (barrier(apart(a).T), 1) if _is_cheap(a) else (a, 0)
+        return jax.lax.dot_general_p.bind(  # the parameters are those of the primitive
+            left, b, dimension_numbers=(((axis,), (0,)), ((), ())), **dict(self.params)
+        )
+
+
+class _Product(NamedTuple):
+    """The same in the form that is quickest.
+
+    Attributes:
+        params: the other parameters of the ``dot_general``.
+        after: what is to be there before.
+    """
+
+    params: dict[str, Any]
     after: Sequence[Any]
 
     def __call__(self, a: Any, b: Any) -> Any:
         product = self.by_kernel(a, b)
-        return _by_xla(self.params, a, b) if product is None else product
+        return self._by_xla(a, b) if product is None else product
 
     def by_kernel(self, a: Any, b: Any) -> Any:
-        numbers = ((0,), (0,)), ((), ())
-        others: Any = {"after": self.after, "otherwise": partial(_by_xla, self.params), **dict(self.params)}
-        return product_by_kernel(a, b, dimension_numbers=numbers, **others)
+        others: Any = {"after": self.after, "otherwise": self._by_xla, **self.params}
+        return product_by_kernel(a, b, dimension_numbers=(((0,), (0,)), ((), ())), **others)
 
-
-def _by_xla(params: tuple[tuple[str, Any], ...], a: Any, b: Any, _: Factors | None = None) -> Any:
-    left, axis = (barrier(apart(a).T), 1) if _is_cheap(a) else (a, 0)
-    return jax.lax.dot_general_p.bind(  # the parameters are those of the primitive
-        left, b, dimension_numbers=(((axis,), (0,)), ((), ())), **dict(params)
-    )
+    @property
+    def _by_xla(self) -> _ByXla:
+        return _ByXla(tuple(sorted(self.params.items())))

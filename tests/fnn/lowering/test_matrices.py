@@ -83,6 +83,17 @@ def test_other_dtypes_are_left_to_xla(dtype):
         assert not OURS & {*names(canonical(jnp.matmul), x, w)}
 
 
+@pytest.mark.parametrize("form", [lambda x, w: x @ w, lambda x, w: x.T @ w, lambda x, w: (x.T @ w).T])
+def test_a_form_is_compiled_once(form):
+    """What an operation is told is equal each time, so that JAX knows it again."""
+    x, w = normal((32, 32), (32, 70))
+    first, second = (jax.make_jaxpr(canonical(form))(x, w).jaxpr.eqns for _ in range(2))
+    told = [[eqn.params for eqn in eqns if eqn.primitive.name in OURS] for eqns in (first, second)]
+    assert len(told[0]) == 1
+    assert told[0] == told[1]
+    assert hash(told[0][0]["reference"]) == hash(told[1][0]["reference"])
+
+
 def two_layers(w, x):
     hidden = jnp.tanh(x @ w[0])
     return jnp.sum(jnp.square(hidden @ w[1]))
@@ -136,7 +147,10 @@ def test_a_square_of_a_matrix_waits_for_nothing():
 
 
 def trained(model, x, y, how):
-    objective, optimizer = fnn.supervised(model, fnn.softmax_cross_entropy_with_integer_labels), optax.sgd(0.1, momentum=0.9)
+    objective, optimizer = (
+        fnn.supervised(model, fnn.softmax_cross_entropy_with_integer_labels),
+        optax.sgd(0.1, momentum=0.9),
+    )
     params, state = model.init(jax.random.key(0), x[:1])
     if how == "fit":
         told = {"key": jax.random.key(1), "n_epochs": 2, "batch_size": 16}
