@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fnn.compilation import use_cache
 from fnn.errors import InputError, expect
-from fnn.kernels import OPERATIONS, is_divided
+from fnn.kernels import OPERATIONS, PRODUCTS, undivided
 from fnn.lowering.walking import multiplications
 from fnn.lowering.ynnpack import for_convolutions
 from fnn.types import is_key
@@ -197,21 +198,23 @@ def sweep(
     @cache
     def traced(mapped: Callable[..., Any], size: int) -> Any:
         try:
-            return jax.jit(mapped, in_shardings=sharding, out_shardings=sharding).trace(*specs(size))
+            with undivided():  # as far as can be said before
+                return jax.jit(mapped, in_shardings=sharding, out_shardings=sharding).trace(*specs(size))
         except _TRACED as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"sweep: expected run to use what it is given as numbers only, got: {reason}") from error
 
     together = _together(one, sharding)
     size = _even(n_runs, chunk_size or n_runs, len(places))
-    mapped, n_workers = together, 1
+    mapped, n_workers, is_divided = together, 1, True
     if len(places) == 1 and places[0].platform == "cpu" and _most_flops(traced(together, size)) >= size * _LARGE:
         mapped = _in_turn(one)
-        n_workers = _n_workers(n_runs, any(map(_is_divided, multiplications(traced(mapped, 1).jaxpr))))
+        is_divided = any(map(_is_divided, multiplications(traced(mapped, 1).jaxpr)))
+        n_workers = _n_workers(n_runs, is_divided)
     limit = (_free(places) if max_bytes is None else max_bytes) // n_workers
     wanted = -(-n_runs // n_workers) if chunk_size is None else chunk_size
     size, execute = _fitting(
-        lambda size: _compiled(traced(mapped, size), places[0].platform),
+        lambda size: _compiled(traced(mapped, size), places[0].platform, is_divided),
         n_runs,
         len(places),
         wanted,
@@ -247,8 +250,9 @@ def _in_turn(one: Callable[..., Any]) -> Callable[..., Any]:
     return mapped
 
 
-def _compiled(program: Any, platform: str) -> Any:
-    return program.lower().compile(compiler_options=for_convolutions(program.jaxpr, platform))
+def _compiled(program: Any, platform: str, is_divided: bool) -> Any:
+    with nullcontext() if is_divided else undivided():
+        return program.lower().compile(compiler_options=for_convolutions(program.jaxpr, platform))
 
 
 def _most_flops(program: Any) -> int:
@@ -271,9 +275,8 @@ def _is_divided(eqn: Any) -> bool:
     """Whether it is divided among XLA's threads, as far as measured, or the sums and updates that go with it are."""
     avals: list[Any] = [atom.aval for atom in (*eqn.invars, *eqn.outvars)]
     most = max(int(aval.size) * aval.dtype.itemsize for aval in avals)
-    if eqn.primitive in OPERATIONS:
-        return most >= _DIVIDED or is_divided(eqn)
-    return bool(eqn.primitive.name != "dot_general" or most >= _DIVIDED)
+    is_product = eqn.primitive.name == "dot_general" or eqn.primitive in PRODUCTS
+    return not is_product or most >= _DIVIDED
 
 
 def _n_workers(n_runs: int, is_divided: bool) -> int:

@@ -18,10 +18,11 @@ from fnn.kernels.geometry import Geometry as Geometry
 from fnn.kernels.machine import vectors as vectors
 from fnn.kernels.operations import (
     OPERATIONS as OPERATIONS,
+    PRODUCTS as PRODUCTS,
     can_convolve as can_convolve,
     can_multiply as can_multiply,
     convolution as convolution,
-    is_divided as is_divided,
     matrix_product as matrix_product,
+    undivided as undivided,
     window_gradient as window_gradient,
 )

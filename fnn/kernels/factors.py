@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+_MOST_PARTS, _PART_FLOPS = 32, 2**19
+
 
 class Factors(NamedTuple):
     """A product of two matrices.
@@ -14,6 +16,7 @@ class Factors(NamedTuple):
         columns: of the product.
         is_left_turned: whether the left factor is given transposed, its terms along the first axis.
         is_right_turned: whether the right factor is given transposed, its terms along the last axis.
+        is_divided: whether other threads may be asked for help.
     """
 
     rows: int
@@ -21,6 +24,7 @@ class Factors(NamedTuple):
     columns: int
     is_left_turned: bool
     is_right_turned: bool
+    is_divided: bool = True
 
     @property
     def left_shape(self) -> tuple[int, int]:
@@ -38,3 +42,8 @@ class Factors(NamedTuple):
     def flops(self) -> int:
         """Multiplications and additions."""
         return 2 * self.rows * self.terms * self.columns
+
+    @property
+    def most_parts(self) -> int:
+        """How many parts of the work are worth another thread's help: for as many threads, at most."""
+        return min(_MOST_PARTS, max(1, self.flops // _PART_FLOPS)) if self.is_divided else 1

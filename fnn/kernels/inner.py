@@ -23,8 +23,6 @@ if TYPE_CHECKING:  # which needs llvmlite
 _MOST_COLUMNS = 63  # with more, to turn the right factor costs less
 _FEWEST_TERMS = 64  # with fewer, adding up at the end costs as much as the rest
 _FEWEST, _MOST = 8, 2**20  # rows and columns; numbers in a factor
-_PARTS = 32  # of the work: for as many threads
-_PART_FLOPS = 2**19  # that are worth another thread's help
 
 
 def plan(of: Factors, dtype: Any, on: Vectors) -> Plan | None:
@@ -35,7 +33,7 @@ def plan(of: Factors, dtype: Any, on: Vectors) -> Plan | None:
     if dtype != jnp.float32 or not (is_some and is_small and lies_well):
         return None
     n_tiles = -(-of.rows // _at_once(of.rows, on))
-    bounds = parts_of(n_tiles, min(_PARTS, max(1, of.flops // _PART_FLOPS)))
+    bounds = parts_of(n_tiles, of.most_parts)
     return Plan(of, on.lanes, ("float32",) * 3, of.shape, bounds, lambda a, b: (a, b), lambda y: y)
 
 

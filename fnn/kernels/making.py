@@ -15,7 +15,7 @@ from fnn.kernels.machine import Vectors
 from fnn.kernels.plan import Plan
 
 Kernel = ModuleType
-"""``forward``, ``backward`` or ``product``: what has a ``plan`` of an operation, and does ``write`` its code."""
+"""``forward``, ``backward``, ``product`` or ``inner``: has a ``plan`` of an operation, and does ``write`` its code."""
 
 
 class _Making:

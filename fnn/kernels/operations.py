@@ -8,8 +8,10 @@ program compiled here, by ``jax.experimental.serialize_executable``, does not ha
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -24,7 +26,8 @@ from fnn.kernels.machine import vectors
 from fnn.kernels.making import Kernel, being_made
 from fnn.kernels.plan import Sizes
 
-Reference = Any  # Callable[[Any, Any, Sizes], Any] that can be hashed
+Reference = Any  # Callable[[Any, Any, Sizes], Any] that can be hashed, and equals what does the same
+_undivided: ContextVar[bool] = ContextVar("undivided", default=False)
 _ad: Any = ad  # JAX leaves these without types
 _shape_of: Any = jax.ShapeDtypeStruct
 
@@ -86,6 +89,23 @@ def can_multiply(factors: Factors, dtype: Any) -> bool:
     return _has_plan(product, factors, dtype) or _has_plan(inner, factors, dtype)
 
 
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Matrix products in programs that are traced or compiled within ask no other thread for help: it has its own work.
+
+    The numbers are the same.
+    """
+    before = _undivided.set(True)
+    try:
+        yield
+    finally:
+        _undivided.reset(before)
+
+
+def _here(sizes: Sizes) -> Sizes:
+    return sizes._replace(is_divided=False) if isinstance(sizes, Factors) and _undivided.get() else sizes
+
+
 def _has_plan(kernel: Kernel, sizes: Sizes, dtype: Any) -> bool:
     on = vectors()
     return on is not None and kernel.plan(sizes, dtype, on) is not None
@@ -95,7 +115,7 @@ def _bound(
     primitive: Any, kernel: Kernel, x: Any, other: Any, sizes: Sizes, reference: Reference, after: Sequence[Any] = ()
 ) -> Any:
     on = vectors()
-    plan = None if on is None or x.dtype != other.dtype else kernel.plan(sizes, x.dtype, on)
+    plan = None if on is None or x.dtype != other.dtype else kernel.plan(_here(sizes), x.dtype, on)
     if on is None or plan is None:
         return None
     try:
@@ -119,8 +139,8 @@ def _name(being_made: Future[str]) -> str | None:
 def _operation(name: str, kernel: Kernel, shape_of: Callable[[Any], tuple[int, ...]]) -> Any:
     primitive: Any = core.Primitive(name)
 
-    def abstract(x: Any, *_: Any, sizes: Sizes, reference: Reference) -> Any:
-        return x.update(shape=shape_of(sizes), weak_type=False)
+    def abstract(x: Any, other: Any, *_: Any, sizes: Sizes, reference: Reference) -> Any:
+        return x.update(shape=shape_of(sizes), weak_type=x.weak_type and other.weak_type)
 
     @partial(jax.jit, static_argnames=("sizes", "reference"))
     def compiled(*given: Any, sizes: Sizes, reference: Reference) -> Any:
@@ -138,7 +158,10 @@ def _operation(name: str, kernel: Kernel, shape_of: Callable[[Any], tuple[int, .
         return jax.jvp(partial(by_reference, **params), tuple(primals), slopes)
 
     def transposed(slope: Any, x: Any, other: Any, *after: Any, **params: Any) -> Any:
-        """Of what is linear in the one or in the other."""
+        """Of what is linear in the one or in the other; or in neither, but in what it comes after."""
+        none = [None] * len(after)
+        if not (_ad.is_undefined_primal(x) or _ad.is_undefined_primal(other)):
+            return (None, None, *none)
         if _ad.is_undefined_primal(x):
             linear, of = (lambda x: by_reference(x, other, **params)), x.aval
         else:
@@ -147,7 +170,6 @@ def _operation(name: str, kernel: Kernel, shape_of: Callable[[Any], tuple[int, .
             found = ad.Zero(of)
         else:
             (found,) = jax.linear_transpose(linear, _shape_of(of.shape, of.dtype))(slope)
-        none = [None] * len(after)
         return (found, None, *none) if _ad.is_undefined_primal(x) else (None, found, *none)
 
     def mapped(given: Any, axes: Any, **params: Any) -> Any:
@@ -155,7 +177,7 @@ def _operation(name: str, kernel: Kernel, shape_of: Callable[[Any], tuple[int, .
 
     def by_code(x: Any, other: Any, *after: Any, sizes: Sizes, reference: Reference) -> Any:
         on = vectors()
-        plan = None if on is None else kernel.plan(sizes, x.dtype, on)
+        plan = None if on is None else kernel.plan(_here(sizes), x.dtype, on)
         target = None if on is None or plan is None else _name(being_made(kernel, plan, on))
         if plan is None or target is None:
             return reference(x, other, sizes)
@@ -186,11 +208,5 @@ _inner_products = _operation("fnn_inner_products", inner, lambda factors: factor
 OPERATIONS = _convolution, _window_gradient, _matrix_product, _inner_products
 """Their parameter ``sizes`` knows its ``flops``."""
 
-_KERNELS: dict[Any, Kernel] = dict(zip(OPERATIONS, (forward, backward, product, inner), strict=True))
-
-
-def is_divided(eqn: Any) -> bool:
-    """Whether one of ``OPERATIONS``, in a program, asks other threads for help."""
-    on, dtype = vectors(), eqn.invars[0].aval.dtype
-    plan = None if on is None else _KERNELS[eqn.primitive].plan(eqn.params["sizes"], dtype, on)
-    return plan is not None and len(plan.bounds) > 2
+PRODUCTS = _matrix_product, _inner_products
+"""Those that are matrix products."""

@@ -28,8 +28,6 @@ _TERMS = 256  # passed at a time
 _FEWEST = 8  # rows, terms and columns; with fewer, XLA's products are as quick
 _MOST = 2**20  # numbers in a factor or the product: above, XLA's are as quick
 _CROWDED = 4096  # bytes between rows, or a multiple, that let caches keep few of them
-_PARTS = 32  # of the work: for as many threads
-_PART_FLOPS = 2**19  # that are worth another thread's help
 
 
 def plan(of: Factors, dtype: Any, on: Vectors) -> Plan | None:
@@ -37,8 +35,7 @@ def plan(of: Factors, dtype: Any, on: Vectors) -> Plan | None:
     is_small = max(of.rows * of.terms, of.terms * of.columns, of.rows * of.columns) < _MOST
     if dtype != jnp.float32 or not is_small or min(of.rows, of.terms, of.columns) < _FEWEST:
         return None
-    units = _panels(of, on) * _bands(of, on)
-    bounds = parts_of(units, min(_PARTS, max(1, of.flops // _PART_FLOPS)))
+    bounds = parts_of(_panels(of, on) * _bands(of, on), of.most_parts)
     return Plan(of, on.lanes, ("float32",) * 3, of.shape, bounds, lambda a, b: (a, b), lambda y: y)
 
 
@@ -53,9 +50,12 @@ def _height(of: Factors, on: Vectors) -> int:
 
 
 def _bands(of: Factors, on: Vectors) -> int:
-    """How many bands of rows a panel is divided into."""
-    tiles = -(-of.rows // _height(of, on))
-    return min(tiles, -(-_PARTS // _panels(of, on)))
+    """How many bands of rows a panel is divided into: as few as give all parts something to do."""
+    return min(_tiles(of, on), -(-of.most_parts // _panels(of, on)))
+
+
+def _tiles(of: Factors, on: Vectors) -> int:
+    return -(-of.rows // _height(of, on))
 
 
 class _Panel(NamedTuple):
@@ -100,13 +100,17 @@ def write(writer: Writer, of: Factors, on: Vectors) -> None:
         writer.memory(at_a_time * wide) if of.is_right_turned or is_crowded(of.columns) else None,
     )
     sums = writer.registers(height * _AT_ONCE)
-    per_band = -(-of.rows // (height * bands)) * height
+    tiles = _tiles(of, on)
     with writer.loop(*writer.part) as unit:
-        number, low = writer.divided(unit, bands), writer.times(writer.rest(unit, bands), per_band)
-        rows = low, writer.least(writer.sum(low, per_band), of.rows)
-        with writer.when(number, n_wide):
-            panel = _Panel(writer.times(number, wide), (lanes,) * _AT_ONCE)
-            _write_panel(writer, of, panel, beside, rows, height, sums)
+        number, band = writer.divided(unit, bands), writer.rest(unit, bands)
+        # Of tiles, each band has as many as any other, or one more.
+        firsts = (writer.divided(writer.times(at, tiles), bands) for at in (band, writer.sum(band, 1)))
+        low, high = (writer.times(first, height) for first in firsts)
+        rows = low, writer.least(high, of.rows)
+        if n_wide:
+            with writer.when(number, n_wide):
+                panel = _Panel(writer.times(number, wide), (lanes,) * _AT_ONCE)
+                _write_panel(writer, of, panel, beside, rows, height, sums)
         if rest:
             with writer.when(n_wide - 1, number):
                 widths = tuple(min(lanes, rest - at) for at in range(0, rest, lanes))

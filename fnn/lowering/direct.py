@@ -47,7 +47,8 @@ def _is_plain(
     """Without groups, without another dtype for the result, and without an algorithm that is asked for by its name."""
     asked = precision if isinstance(precision, tuple) else (precision,)
     is_free = all(one is None or isinstance(one, lax.Precision) for one in asked)
-    return feature_group_count == batch_group_count == 1 and dtype in (None, x.dtype) and is_free
+    is_same = dtype is None or dtype == x.dtype  # NumPy holds None to be float64
+    return feature_group_count == batch_group_count == 1 and is_same and is_free
 
 
 def _rest(others: dict[str, Any]) -> tuple[tuple[str, Any], ...]:

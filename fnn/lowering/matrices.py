@@ -52,14 +52,14 @@ def product_by_kernel(
     (left_axes, right_axes), batch_axes = dimension_numbers
     if any(batch_axes) or not left.dtype == right.dtype == jnp.float32 or not _is_plain(**params):
         return None
-    is_left_turned = _are_first(left, left_axes)
-    is_right_turned = not _are_first(right, right_axes)
-    if not (is_left_turned or _are_last(left, left_axes)) or not (not is_right_turned or _are_last(right, right_axes)):
+    are_first = _are_first(left, left_axes), _are_first(right, right_axes)
+    if None in are_first:
         return None
+    is_left_turned, is_right_turned = are_first[0], not are_first[1]
     terms = prod(left.shape[axis] for axis in left_axes)
     rows = [size for axis, size in enumerate(left.shape) if axis not in left_axes]
     columns = [size for axis, size in enumerate(right.shape) if axis not in right_axes]
-    of = Factors(prod(rows), terms, prod(columns), is_left_turned, is_right_turned)
+    of = Factors(prod(rows), terms, prod(columns), bool(is_left_turned), is_right_turned)
     if not can_multiply(of, left.dtype):
         return None
     a, b = left.reshape(of.left_shape), right.reshape(of.right_shape)
@@ -67,16 +67,18 @@ def product_by_kernel(
     return None if product is None else product.reshape(*rows, *columns)
 
 
-def _are_first(array: Any, axes: Sequence[int]) -> bool:
-    return tuple(axes) == tuple(range(len(axes))) and 0 < len(axes) < array.ndim
-
-
-def _are_last(array: Any, axes: Sequence[int]) -> bool:
-    return tuple(axes) == tuple(range(array.ndim - len(axes), array.ndim)) and 0 < len(axes) < array.ndim
+def _are_first(array: Any, axes: Sequence[int]) -> bool | None:
+    """Whether axes are the first of an array, in order, rather than the last; ``None`` if they are neither or all."""
+    if not 0 < len(axes) < array.ndim:
+        return None
+    first, last = range(len(axes)), range(array.ndim - len(axes), array.ndim)
+    return True if tuple(axes) == tuple(first) else False if tuple(axes) == tuple(last) else None
 
 
 def _is_plain(*, precision: Any, preferred_element_type: Any, **others: Any) -> bool:
     """Without another dtype for the result, an algorithm that is asked for by its name, and a place for the result."""
     asked = precision if isinstance(precision, tuple) else (precision,)
     is_free = all(one is None or isinstance(one, lax.Precision) for one in asked)
-    return preferred_element_type in (None, jnp.float32) and is_free and not any(others.values())
+    # NumPy holds None to be float64.
+    is_same = preferred_element_type is None or preferred_element_type == jnp.float32
+    return is_same and is_free and not any(others.values())

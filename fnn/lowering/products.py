@@ -5,8 +5,8 @@ compiler would fold a transposition into the product, which its matrix multiplic
 memory. Barriers keep the transposition apart, from the product and from what it is the transposition of, which would
 else be computed once more in its order: it costs one pass over a factor, and the product that is left is plain.
 
-Where there is machine code of our own for a product (:mod:`fnn.kernels`), it takes either factor in either order, and
-nothing is transposed.
+Where there is machine code of our own for a product (:mod:`fnn.kernels`), it takes either factor in either order:
+nothing is transposed but the result, if it has few columns and is one that a loop carries in the other order.
 
 A factor of few columns, such as the gradient of ten logits, is the one to transpose, whichever side it is on: a product
 with few columns is several times slower than one with few rows. In a loop, what it comes to is not turned back
@@ -24,11 +24,13 @@ import jax
 from fnn.kernels import Factors
 from fnn.lowering.apart import apart, barrier
 from fnn.lowering.matrices import product_by_kernel
+from fnn.lowering.turned import is_narrow
 
 # Columns up to which a factor counts as narrow, and bytes of a factor up to which transposing it pays: both
 # measured in a loop on two cores (Zen 4, 1 MiB of L2 each).
 _NARROW = 64
 _CHEAP_BYTES = 2 * 2**20
+_SPEC: Any = jax.ShapeDtypeStruct  # has no annotations of its own
 
 
 def plain_product(
@@ -84,7 +86,9 @@ def _transposed_product(a: Any, b: Any, flipped: bool, multiply: _Product) -> An
     if min(n_rows, n_columns) <= _NARROW:
         if n_rows <= n_columns:
             return barrier(multiply(a, b))
-        return barrier(multiply(b, a)).T
+        is_carried_turned = is_narrow(_SPEC((n_rows, n_columns), a.dtype))
+        product = None if flipped or is_carried_turned else multiply.by_kernel(a, b)
+        return barrier(multiply(b, a)).T if product is None else product
     # Which of the two is transposed decides in which order the result comes: in the one in which it is used.
     first, second = (b, a) if flipped else (a, b)
     product = multiply.by_kernel(first, second)

@@ -22,7 +22,7 @@ from fnn.lowering.matrices import product_by_kernel
 from fnn.lowering.placement import is_settled
 from fnn.lowering.pooling import given_back
 from fnn.lowering.products import plain_product
-from fnn.lowering.turned import product_with_transpose
+from fnn.lowering.turned import is_narrow, product_with_transpose
 from fnn.lowering.waiting import with_inputs_first
 from fnn.lowering.walking import CALLS, bodies
 
@@ -98,7 +98,7 @@ class _Surroundings(NamedTuple):
         apart: variables that are kept apart from what they come from, by a barrier or by coming from outside.
         as_in_loop: whether products with narrow matrices are those with their transposes. Not in the body of a loop, of
             a branch or of a function with a derivative of its own: a matrix that goes in there is carried as it is.
-        waiting: variables that are to be computed after others.
+        waiting: for some variables, the one that they wait for.
     """
 
     transposed: dict[Var, Any]
@@ -156,7 +156,9 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
         product = plain_product(*factors, *values, flipped=flipped, after=after, **eqn.params)
         if product is not None:
             return product
-        return _product_as_is(*factors, *values, **eqn.params)
+        if around.as_in_loop and is_narrow(right.aval):
+            return None  # a loop may carry the matrix transposed, and knows what to make of a product as it is
+        return _product_as_is(*factors, *values, after=after, **eqn.params)
     if name == "conv_general_dilated":
         return channels_last(*map(read, eqn.invars), **eqn.params)
     if name == "select_and_scatter_add":
@@ -169,7 +171,7 @@ def _rewrite(eqn: JaxprEqn, read: Callable[[Any], Any], around: _Surroundings) -
 
 
 def _product_as_is(
-    left: Any, right: Any, left_source: Any, right_source: Any, *, dimension_numbers: Any, **params: Any
+    left: Any, right: Any, left_source: Any, right_source: Any, *, dimension_numbers: Any, **others: Any
 ) -> Any:
     """A product by machine code of our own, of what a factor is the transpose of in its stead."""
     (left_axes, right_axes), batch_axes = dimension_numbers
@@ -177,7 +179,7 @@ def _product_as_is(
         left, left_axes = left_source, (1 - left_axes[0],)
     if right_source is not None and len(right_axes) == 1:
         right, right_axes = right_source, (1 - right_axes[0],)
-    return product_by_kernel(left, right, dimension_numbers=((left_axes, right_axes), batch_axes), **params)
+    return product_by_kernel(left, right, dimension_numbers=((left_axes, right_axes), batch_axes), **others)
 
 
 def _with_new_bodies(eqn: JaxprEqn, as_in_loop: bool) -> dict[str, Any]:

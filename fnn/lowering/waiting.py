@@ -1,4 +1,4 @@
-"""The gradient of a matrix comes after everything else that is made of the matrix.
+"""The gradient of a matrix waits for that of the input which the matrix was multiplied by.
 
 A training step gives a matrix back updated, and in a loop the new numbers would take the place of the old. The gradient
 of a layer's input is made of the old ones, too, and nothing says that it is computed before the update: so XLA copies
@@ -9,10 +9,24 @@ code of our own.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
+
+_MOST = 8  # products with one factor that are looked through
+
+
+class _Pair(NamedTuple):
+    """Two operations, by their numbers: gradients of one product ``x w``, made of its slope ``g``.
+
+    Attributes:
+        of_input: ``g w``.
+        of_matrix: ``x g``.
+    """
+
+    of_input: int
+    of_matrix: int
 
 
 def with_inputs_first(jaxpr: Jaxpr) -> tuple[list[JaxprEqn], dict[Var, Var]]:
@@ -22,8 +36,8 @@ def with_inputs_first(jaxpr: Jaxpr) -> tuple[list[JaxprEqn], dict[Var, Var]]:
         jaxpr: the program.
 
     Returns:
-        Its operations, where gradients by the inputs of dense layers come before those by their matrices; and for each
-        of the latter the former.
+        Its operations, where gradients by the inputs of dense layers come before those by their matrices, if these are
+        given; and for each of the latter the former.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -34,53 +48,56 @@ def with_inputs_first(jaxpr: Jaxpr) -> tuple[list[JaxprEqn], dict[Var, Var]]:
         [((4, 3), (2, 3))]
     """
     eqns = list(jaxpr.eqns)
-    made = {var: number for number, eqn in enumerate(eqns) for var in eqn.outvars}
+    made: dict[Any, int] = {var: number for number, eqn in enumerate(eqns) for var in eqn.outvars}
+    used = {atom for eqn in eqns for atom in eqn.invars if not isinstance(atom, Literal)}
+    used.update(atom for atom in jaxpr.outvars if not isinstance(atom, Literal))
     moved: dict[int, int] = {}  # a gradient by an input, to before one by a matrix
     waiting: dict[Var, Var] = {}
-    for before, after in _pairs(eqns, made, {*jaxpr.invars, *jaxpr.constvars}):
-        of_input, of_matrix = (eqns[number] for number in (before, after))
-        sources = (made.get(atom, -1) for atom in of_input.invars if not isinstance(atom, Literal))
-        if before not in moved and all(source < after for source in sources):
-            moved[before] = min(before, after)
+    paired: set[int] = set()
+    for pair in _pairs(eqns, made):
+        of_input, of_matrix = (eqns[number] for number in pair)
+        is_early = all(made.get(atom, -1) < pair.of_matrix for atom in of_input.invars)
+        # Each in one role only: what is waited for is then moved, what waits is not.
+        if is_early and {of_input.outvars[0], of_matrix.outvars[0]} <= used and paired.isdisjoint(pair):
+            paired.update(pair)
+            moved[pair.of_input] = min(pair)
             waiting[of_matrix.outvars[0]] = of_input.outvars[0]
+    if not waiting:
+        return eqns, waiting
     order = sorted(range(len(eqns)), key=lambda number: (moved.get(number, number), number not in moved))
     return [eqns[number] for number in order], waiting
 
 
-def _pairs(eqns: Sequence[JaxprEqn], made: Mapping[Var, int], given: Container[Any]) -> Iterator[tuple[int, int]]:
-    """Gradients of one product by its input and by its matrix, which is given, from what is made of the same slope."""
-    of_inputs: dict[Var, int] = {}
-    of_matrices: dict[Var, int] = {}
+def _pairs(eqns: list[JaxprEqn], made: Mapping[Any, int]) -> Iterator[_Pair]:
+    """Of products that have a slope in common, those whose other factors are multiplied somewhere before it is made."""
+    partners: dict[Any, list[tuple[int, Any]]] = {}
     for number, eqn in enumerate(eqns):
-        if eqn.primitive.name != "dot_general" or any(eqn.params["dimension_numbers"][1]):
-            continue
-        for atom, axes in zip(eqn.invars, eqn.params["dimension_numbers"][0], strict=True):
-            if isinstance(atom, Literal):
+        if _is_product(eqn):
+            left, right = eqn.invars
+            partners.setdefault(left, []).append((number, right))
+            partners.setdefault(right, []).append((number, left))
+    for slope in (var for var in partners if var in made):
+        of_slope = partners[slope][:_MOST]
+        for of_input, w in of_slope:
+            if w in made:
                 continue
-            n_axes = len(_shape(atom))
-            if tuple(axes) == (n_axes - 1,):
-                of_inputs.setdefault(atom, number)
-            elif tuple(axes) == tuple(range(n_axes - 1)):
-                of_matrices.setdefault(atom, number)
-    for slope, number in of_inputs.items():
-        gradient = of_matrices.get(slope, number)
-        if gradient == number:
-            continue
-        matrix = _other(eqns[number], slope)
-        if matrix not in given or _sizes(matrix) != _sizes(eqns[gradient].outvars[0]):
-            continue
-        # A product itself has the same input as the gradient by its matrix, whose slope is made of it.
-        if made.get(_other(eqns[gradient], slope), -1) < number:
-            yield number, gradient
+            # Of two that are given, the right one counts as the matrix.
+            multiplied = {
+                x
+                for number, x in partners[w][:_MOST]
+                if number < made[slope] and (x in made or eqns[number].invars[1] is w)
+            }
+            for of_matrix, x in of_slope:
+                if of_matrix != of_input and x in multiplied and _sizes(eqns[of_matrix].outvars[0]) == _sizes(w):
+                    yield _Pair(of_input, of_matrix)
 
 
-def _other(eqn: JaxprEqn, factor: Var) -> Any:
-    return next((atom for atom in eqn.invars if atom is not factor), factor)
+def _is_product(eqn: JaxprEqn) -> bool:
+    """Whether it is one of two matrices, or of what counts as one."""
+    if eqn.primitive.name != "dot_general" or any(eqn.params["dimension_numbers"][1]):
+        return False
+    return all(not isinstance(atom, Literal) and len(_sizes(atom)) > 1 for atom in eqn.invars)
 
 
 def _sizes(atom: Any) -> list[int]:
-    return sorted(_shape(atom))
-
-
-def _shape(atom: Any) -> tuple[int, ...]:
-    return tuple(atom.aval.shape)
+    return sorted(atom.aval.shape)

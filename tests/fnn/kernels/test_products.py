@@ -1,14 +1,14 @@
 """What the machine code of matrix products computes: numbers, bounds, where there is some, and as operations of JAX."""
 
+import itertools
 import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
-from fnn.kernels import Factors, can_multiply, inner, is_divided, machine, making, matrix_product, product
+from fnn.kernels import Factors, can_multiply, inner, machine, making, matrix_product, product, undivided
 from fnn.kernels.machine import Vectors
 from tests.fnn.kernels.calling import MACHINES, ON, called
 
@@ -83,11 +83,15 @@ def test_random_sizes():
 @pytest.mark.parametrize("kernel", [product, inner], ids=["product", "inner"])
 def test_code_calls_nothing_that_is_not_there(on, kernel):
     """Nor a function that clears or copies memory, which LLVM may make of a loop."""
-    for sizes in ((37, 145, 41), (20, 1000, 50)):
-        plan = kernel.plan(Factors(*sizes, False, True), F32, on)
-        code = machine.compiled(making.module(kernel, plan, on), on)
-        assert {b"malloc", b"free", b"sched_yield"} <= {*re.findall(rb"\0(\w+)(?=\0)", code)}
-        assert not re.findall(rb"\0(__\w+|mem\w+)(?=\0)", code)
+    n_codes = 0
+    for sizes, form in itertools.product([(37, 145, 41), (20, 1000, 50), (29, 1024, 1024)], FORMS):
+        plan = kernel.plan(Factors(*sizes, *form), F32, on)
+        if plan is not None:
+            n_codes += 1
+            code = machine.compiled(making.module(kernel, plan, on), on)
+            assert {b"malloc", b"free", b"sched_yield"} <= {*re.findall(rb"\0(\w+)(?=\0)", code)}
+            assert not re.findall(rb"\0(__\w+|mem\w+)(?=\0)", code)
+    assert n_codes == (8 if kernel is product else 2)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -141,30 +145,57 @@ def test_as_an_operation(form):
     np.testing.assert_allclose(jax.export.deserialize(exported.serialize()).call(a, b), wanted, rtol=1e-5, atol=1e-4)
 
 
-def test_in_a_loop_it_comes_after_what_it_waits_for():
-    """A result that the product waits for is made of the old numbers, though those are updated in place."""
-    of = Factors(64, 32, 64, True, False)
-    x, g = (jnp.asarray(array) for array in arrays(of))
+@pytest.mark.parametrize("axes", [(0, None, None), (None, None, 0), (None, 0, 0)])
+def test_what_it_comes_after_counts_for_nothing_else(axes):
+    of = Factors(20, 70, 37, False, False)
+    a, b = map(jnp.asarray, arrays(of))
 
-    def step(w, _):
-        other = g @ w.T
-        return w - 0.01 * matrix_product(x, g, of, by_xla, [other]), jnp.sum(other)
+    def multiply(a, b, after):
+        return matrix_product(a, b, of, by_xla, [after])
 
-    def plain(w, _):
-        other = g @ w.T
-        return w - 0.01 * (x.T @ g), jnp.sum(other)
+    given = [jnp.stack([one, one]) if axis == 0 else one for one, axis in zip((a, b, a), axes, strict=True)]
+    for result in jax.vmap(multiply, axes)(*given):
+        np.testing.assert_allclose(result, a @ b, rtol=1e-4, atol=1e-4)
+    _, moved = jax.jvp(lambda after: multiply(a, b, after), (a,), (a,))
+    assert not np.any(moved)
+    (found,) = jax.linear_transpose(lambda after: jnp.sum(multiply(a, b, after)) * 0 + jnp.sum(after), a)(1.0)
+    np.testing.assert_array_equal(found, jnp.ones_like(a))
 
-    w = jnp.eye(64)
-    (after, sums), (wanted, wanted_sums) = (lax.scan(one, w, None, length=5) for one in (step, plain))
-    np.testing.assert_allclose(after, wanted, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(sums, wanted_sums, rtol=1e-4, atol=1e-2)
+
+@pytest.mark.parametrize("sizes", [(512, 128, 10), (429, 40, 32), (512, 128, 30), (104, 64, 32), (40, 4000, 200)])
+@pytest.mark.parametrize("form", FORMS)
+def test_parts_have_about_as_much_to_do(sizes, form):
+    of = Factors(*sizes, *form)
+    plan = product.plan(of, F32, ON)
+    tiles, bands = product._tiles(of, ON), product._bands(of, ON)
+    firsts = [band * tiles // bands for band in range(bands + 1)]
+    per_band = [after - before for before, after in itertools.pairwise(firsts)]
+    n_panels = -(-of.columns // (2 * ON.lanes))
+    assert plan.bounds[-1] == n_panels * bands
+    assert len(plan.bounds) - 1 <= 32
+    assert sum(per_band) == tiles
+    assert max(per_band) - min(per_band) <= 1 <= min(per_band)
+
+
+def parts(of):
+    return len(product.plan(of, F32, ON).bounds) - 1
 
 
 def test_small_products_are_not_divided():
-    def first_operation(rows, terms, columns):
-        of = Factors(rows, terms, columns, False, False)
-        traced = jax.make_jaxpr(lambda a, b: matrix_product(a, b, of, by_xla))(*arrays(of))
-        return traced.jaxpr.eqns[0]
+    of = Factors(128, 512, 512, False, False)
+    assert parts(of._replace(rows=10, terms=50, columns=64)) == 1
+    assert parts(of) > 1
+    assert parts(of._replace(is_divided=False)) == 1
 
-    assert not is_divided(first_operation(10, 50, 64))
-    assert is_divided(first_operation(128, 512, 512))
+
+def test_products_that_ask_no_other_thread_for_help():
+    """By another name for XLA, and with the same bits."""
+    of = Factors(64, 128, 128, False, False)
+    a, b = map(jnp.asarray, arrays(of))
+    divided = jax.jit(lambda a, b: matrix_product(a, b, of, by_xla)).lower(a, b).compile()
+    with undivided():
+        alone = jax.jit(lambda a, b: matrix_product(a, b, of, by_xla)).lower(a, b).compile()
+    names = [set(re.findall(r"fnn_\w{32}", program.as_text())) for program in (divided, alone)]
+    assert names[0]
+    assert names[0] != names[1]
+    np.testing.assert_array_equal(divided(a, b), alone(a, b))

@@ -90,6 +90,12 @@ def test_other_dtypes_are_left_to_xla(dtype):
         assert "fnn_convolution" not in names(jax.make_jaxpr(canonical(convolution()))(x, w).jaxpr)
 
 
+def test_a_wider_result():
+    with jax.enable_x64(True):
+        x, w = jnp.ones((4, 9, 9, 3), jnp.float32), jnp.ones((3, 3, 3, 16), jnp.float32)
+        assert canonical(convolution(preferred_element_type=jnp.float64))(x, w).dtype == jnp.float64
+
+
 def test_training_ends_where_it_ends_without(monkeypatch):
     """A training with machine code and one without, of the same seed: the same up to rounding."""
     rng = np.random.default_rng(0)

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 from jax import lax
+from jax.extend.core import Var
 
 import fnn
 from fnn.kernels import machine, vectors
@@ -67,8 +68,19 @@ def test_any_product_with_its_gradients(form, x_shape, w_shape):
         (partial(jnp.matmul, precision="F32_F32_F32"), (40, 70), (70, 30)),
         (partial(jnp.matmul, preferred_element_type=jnp.bfloat16), (40, 70), (70, 30)),
         (lambda x, w: x @ w, (0, 70), (70, 30)),
+        (lambda x, w: lax.dot_general(x, w, (((0, 1), (1, 0)), ((), ()))), (10, 7, 40), (7, 10, 30)),
     ],
-    ids=["few columns", "few rows", "several", "axis within", "both", "an algorithm asked for", "dtype", "none"],
+    ids=[
+        "few columns",
+        "few rows",
+        "several",
+        "axis within",
+        "both",
+        "an algorithm asked for",
+        "dtype",
+        "none",
+        "other order",
+    ],
 )
 def test_what_is_left_to_xla(form, x_shape, w_shape):
     x, w = normal(x_shape, w_shape)
@@ -92,6 +104,14 @@ def test_a_form_is_compiled_once(form):
     assert len(told[0]) == 1
     assert told[0] == told[1]
     assert hash(told[0][0]["reference"]) == hash(told[1][0]["reference"])
+
+
+def test_a_wider_result():
+    with jax.enable_x64(True):
+        x, w = normal((40, 70), (70, 30))
+        wide = partial(jnp.matmul, preferred_element_type=jnp.float64)
+        assert canonical(wide)(x, w).dtype == jnp.float64
+        np.testing.assert_allclose(canonical(wide)(x, w), wide(x, w), rtol=1e-12)
 
 
 def two_layers(w, x):
@@ -140,10 +160,97 @@ def test_no_matrix_is_copied_in_a_loop(monkeypatch):
     assert (found, copies() > 0) == (0, True)
 
 
-def test_a_square_of_a_matrix_waits_for_nothing():
-    x = jnp.eye(9)
-    eqns, waiting = with_inputs_first(jax.make_jaxpr(lambda x: jnp.log(x @ x))(x).jaxpr)
-    assert (len(eqns), waiting) == (2, {})
+def boltzmann(v, h, w):
+    """Each of three matrices multiplied by the two others, none of them the slope of a product."""
+    return jnp.einsum("bi,bj->ij", v, h), v @ w, lax.dot_general(w, h, (((1,), (1,)), ((), ())))
+
+
+def cell(wx, wh, x, h):
+    return jnp.sum(jnp.tanh(x @ wx + h @ wh))
+
+
+def tied(w, x):
+    return jnp.sum(jnp.tanh(jnp.tanh(x @ w) @ w))
+
+
+def in_a_loop(w, x):
+    return jnp.sum(lax.scan(lambda x, _: (jnp.tanh(x @ w), None), x, None, length=3)[0])
+
+
+def by_rows(w, x):
+    return jnp.sum(jnp.tanh(w @ x))
+
+
+def given_slope(w, x, g):
+    _, pullback = jax.vjp(lambda w, x: x @ w, w, x)
+    return pullback(g)
+
+
+def first_layer(w, x):
+    y, pullback = jax.vjp(lambda w, x: jnp.tanh(x @ w), w, x)
+    return pullback(jnp.ones_like(y))[0]
+
+
+PROGRAMS = {
+    # function, shapes, pairs
+    "one by another": (boltzmann, ((32, 64), (32, 48), (64, 48)), 0),
+    "a square": (lambda x: jnp.log(jnp.square(x @ x) + 1), ((9, 9),), 0),
+    "vectors": (lambda v, w: (jnp.dot(np.float32(2), v), jnp.dot(v, w)), ((9,), (9,)), 0),
+    "a slope that is given": (given_slope, ((48, 40), (32, 48), (32, 40)), 0),
+    "an input's gradient that nobody uses": (first_layer, ((48, 40), (32, 48)), 0),
+    "two products, one slope": (jax.grad(cell, (0, 1, 2, 3)), ((40, 24), (16, 24), (32, 40), (32, 16)), 2),
+    "two alike": (jax.grad(cell, (0, 1, 2, 3)), ((24, 24), (24, 24), (32, 24), (32, 24)), 2),
+    "the matrix twice": (jax.grad(tied, (0, 1)), ((40, 40), (32, 40)), 2),
+    "examples as columns": (jax.grad(by_rows, (0, 1)), ((40, 48), (48, 32)), 1),
+    "a loop": (jax.grad(in_a_loop, (0, 1)), ((40, 40), (32, 40)), 0),
+    "a checkpoint": (jax.grad(jax.checkpoint(two_layers)), WEIGHTS_AND_INPUT, None),
+}
+
+
+@pytest.mark.parametrize(("function", "shapes", "n_pairs"), PROGRAMS.values(), ids=PROGRAMS)
+def test_any_program_is_carried_out_in_an_order_that_can_be(function, shapes, n_pairs):
+    arrays = normal(*shapes)
+    if n_pairs is None:
+        *arrays, x = arrays
+        arrays = [arrays, x]
+    jaxpr = jax.make_jaxpr(function)(*arrays).jaxpr
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        eqns, waiting = with_inputs_first(jaxpr)
+        if n_pairs is not None:
+            assert len(waiting) == n_pairs
+        assert sorted(map(id, eqns)) == sorted(map(id, jaxpr.eqns))
+        made = {var: number for number, eqn in enumerate(eqns) for var in eqn.outvars}
+        for number, eqn in enumerate(eqns):
+            needed = [*eqn.invars, *(waiting[var] for var in eqn.outvars if var in waiting)]
+            assert all(made.get(atom, -1) < number for atom in needed if isinstance(atom, Var))
+        jaxpr = jaxpr.replace(eqns=shuffled(jaxpr.eqns, rng))
+    results = jax.tree.leaves(jax.jit(canonical(function))(*arrays))
+    for result, wanted in zip(results, jax.tree.leaves(function(*arrays)), strict=True):
+        np.testing.assert_allclose(result, wanted, rtol=1e-3, atol=1e-3)
+
+
+def shuffled(eqns, rng):
+    """In another order in which they can be carried out."""
+    left, done, order = list(eqns), set(), []
+    inside = {var for eqn in eqns for var in eqn.outvars}
+    while left:
+        ready = [
+            eqn for eqn in left if all(atom in done for atom in eqn.invars if isinstance(atom, Var) and atom in inside)
+        ]
+        eqn = ready[int(rng.integers(len(ready)))]
+        left.remove(eqn)
+        done.update(eqn.outvars)
+        order.append(eqn)
+    return order
+
+
+def test_what_waits_is_given_what_it_waits_for():
+    """Where inputs are columns, too, whose gradients are products of another form."""
+    w, x = normal((40, 48), (48, 32))
+    traced = jax.make_jaxpr(canonical(jax.grad(by_rows, (0, 1))))(w, x)
+    ours = [eqn for eqn in traced.jaxpr.eqns if eqn.primitive.name in OURS]
+    assert sorted(len(eqn.invars) for eqn in ours) == [2, 2, 3]
 
 
 def trained(model, x, y, how):
