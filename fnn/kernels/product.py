@@ -70,14 +70,22 @@ class _Panel(NamedTuple):
     widths: tuple[int, ...]
 
 
-class _Beside(NamedTuple):
-    """Memory for what is brought together; ``None`` for what is taken from where it is.
+class _Work(NamedTuple):
+    """What all that is written has in common.
 
     Attributes:
-        rows: of ``a``, some terms of some rows.
-        terms: of ``b``, some terms of a panel.
+        writer: writes it.
+        of: the sizes.
+        height: rows whose sums are in registers at a time.
+        sums: the registers.
+        rows: memory for some terms of some rows of ``a``, where they are brought together; else ``None``.
+        terms: the same for some terms of a panel of ``b``.
     """
 
+    writer: Writer
+    of: Factors
+    height: int
+    sums: list[Any]
     rows: Any
     terms: Any
 
@@ -91,16 +99,17 @@ class _Terms(NamedTuple):
 
 def write(writer: Writer, of: Factors, on: Vectors) -> None:
     """Computes ``y`` from ``a`` and ``b``."""
-    lanes, height, bands = writer.lanes, _height(of, on), _bands(of, on)
-    wide = lanes * _AT_ONCE
+    lanes, height, bands, tiles = writer.lanes, _height(of, on), _bands(of, on), _tiles(of, on)
+    wide, at_a_time = lanes * _AT_ONCE, _terms_at_once(of)
     n_wide, rest = divmod(of.columns, wide)
-    at_a_time = _terms_at_once(of)
-    beside = _Beside(
-        writer.memory(at_a_time * height) if not of.is_left_turned and is_crowded(of.terms) else None,
-        writer.memory(at_a_time * wide) if of.is_right_turned or is_crowded(of.columns) else None,
+    work = _Work(
+        writer,
+        of,
+        height,
+        sums=writer.registers(height * _AT_ONCE),
+        rows=writer.memory(at_a_time * height) if not of.is_left_turned and is_crowded(of.terms) else None,
+        terms=writer.memory(at_a_time * wide) if of.is_right_turned or is_crowded(of.columns) else None,
     )
-    sums = writer.registers(height * _AT_ONCE)
-    tiles = _tiles(of, on)
     with writer.loop(*writer.part) as unit:
         number, band = writer.divided(unit, bands), writer.rest(unit, bands)
         # Of tiles, each band has as many as any other, or one more.
@@ -109,12 +118,11 @@ def write(writer: Writer, of: Factors, on: Vectors) -> None:
         rows = low, writer.least(high, of.rows)
         if n_wide:
             with writer.when(number, n_wide):
-                panel = _Panel(writer.times(number, wide), (lanes,) * _AT_ONCE)
-                _write_panel(writer, of, panel, beside, rows, height, sums)
+                _write_panel(work, _Panel(writer.times(number, wide), (lanes,) * _AT_ONCE), rows)
         if rest:
             with writer.when(n_wide - 1, number):
                 widths = tuple(min(lanes, rest - at) for at in range(0, rest, lanes))
-                _write_panel(writer, of, _Panel(n_wide * wide, widths), beside, rows, height, sums)
+                _write_panel(work, _Panel(n_wide * wide, widths), rows)
 
 
 def _terms_at_once(of: Factors) -> int:
@@ -127,15 +135,8 @@ def is_crowded(n_numbers: int) -> bool:
     return 4 * n_numbers % _CROWDED == 0
 
 
-def _write_panel(
-    writer: Writer,
-    of: Factors,
-    panel: _Panel,
-    beside: _Beside,
-    rows: tuple[Any, Any],
-    height: int,
-    sums: list[Any],
-) -> None:
+def _write_panel(work: _Work, panel: _Panel, rows: tuple[Any, Any]) -> None:
+    writer, of, height = work.writer, work.of, work.height
     at_a_time = _terms_at_once(of)
     n_whole, rest = divmod(of.terms, at_a_time)
     low, high = rows
@@ -143,14 +144,14 @@ def _write_panel(
 
     def add(terms: _Terms, *, is_first: bool) -> None:
         if of.is_right_turned:
-            _turn(writer, of, panel, terms, beside.terms)
-        elif beside.terms is not None:
-            _bring_terms(writer, of, panel, terms, beside.terms)
+            _turn(work, panel, terms)
+        elif work.terms is not None:
+            _bring_terms(work, panel, terms)
         with writer.loop(low, writer.least(high, last), height) as row:
-            _write_tile(writer, of, panel, beside, terms, (row, height), sums, is_first)
+            _write_tile(work, panel, terms, (row, height), is_first=is_first)
         if last < of.rows:
             with writer.when(last, high), writer.when(low, last + 1):
-                _write_tile(writer, of, panel, beside, terms, (last, of.rows - last), sums, is_first)
+                _write_tile(work, panel, terms, (last, of.rows - last), is_first=is_first)
 
     add(_Terms(0, at_a_time), is_first=True)
     with writer.loop(at_a_time, n_whole * at_a_time, at_a_time) as first:
@@ -159,34 +160,27 @@ def _write_panel(
         add(_Terms(n_whole * at_a_time, rest), is_first=False)
 
 
-def _write_tile(
-    writer: Writer,
-    of: Factors,
-    panel: _Panel,
-    beside: _Beside,
-    terms: _Terms,
-    tile: tuple[Any, int],
-    sums: list[Any],
-    is_first: bool,
-) -> None:
+def _write_tile(work: _Work, panel: _Panel, terms: _Terms, tile: tuple[Any, int], *, is_first: bool) -> None:
     """What some terms contribute to some rows of a panel."""
+    writer, of = work.writer, work.of
     a, b, y = writer.arrays
     (row, height), lanes = tile, writer.lanes
+    sums = work.sums[: height * len(panel.widths)]
     places = [(r, v) for r in range(height) for v in range(len(panel.widths))]
 
     def y_at(r: int, v: int) -> Any:
         return writer.sum(writer.times(writer.sum(row, r), of.columns), panel.first, v * lanes)
 
-    for register, (r, v) in zip(sums, places, strict=False):
+    for register, (r, v) in zip(sums, places, strict=True):
         if is_first:
             writer.clear(register)
         else:
             writer.put(register, writer.load(y, y_at(r, v), panel.widths[v]))
     row_step, term_step = (1, of.rows) if of.is_left_turned else (of.terms, 1)
     a_first = writer.sum(writer.times(terms.first, term_step), writer.times(row, row_step))
-    if beside.rows is not None:
-        _bring_rows(writer, of, terms, (a_first, height), beside.rows)
-        a, a_first, row_step = beside.rows, 0, terms.number
+    if work.rows is not None:
+        _bring_rows(work, terms, (a_first, height))
+        a, a_first, row_step = work.rows, 0, terms.number
     following = writer.sum(terms.first, terms.number)
     ahead = writer.chosen(
         (following, of.terms),
@@ -194,32 +188,32 @@ def _write_tile(
         writer.sum(writer.times(terms.first, -of.columns), lanes * _AT_ONCE),
     )
     with writer.loop(0, terms.number) as k:
-        if beside.terms is None:
+        if work.terms is None:
             b_at = writer.sum(writer.times(writer.sum(terms.first, k), of.columns), panel.first)
             for v in range(len(panel.widths)):
                 writer.fetch(b, writer.sum(b_at, v * lanes, ahead))
             factors = [writer.load(b, writer.sum(b_at, v * lanes), width) for v, width in enumerate(panel.widths)]
         else:
             b_at = writer.times(k, lanes * _AT_ONCE)
-            factors = [writer.load(beside.terms, writer.sum(b_at, v * lanes)) for v in range(len(panel.widths))]
+            factors = [writer.load(work.terms, writer.sum(b_at, v * lanes)) for v in range(len(panel.widths))]
         a_at = writer.sum(a_first, writer.times(k, term_step))
         for r in range(height):
             number = writer.spread(a, writer.sum(a_at, r * row_step))
             for v, factor in enumerate(factors):
                 writer.add_product(sums[r * len(factors) + v], factor, number)
-    for register, (r, v) in zip(sums, places, strict=False):
+    for register, (r, v) in zip(sums, places, strict=True):
         writer.store(writer.read(register), y, y_at(r, v), panel.widths[v])
 
 
-def _bring_rows(writer: Writer, of: Factors, terms: _Terms, rows: tuple[Any, int], beside: Any) -> None:
+def _bring_rows(work: _Work, terms: _Terms, rows: tuple[Any, int]) -> None:
     """Brings some terms of some rows of ``a`` together."""
-    first, height = rows
+    writer, (first, height) = work.writer, rows
     n_whole, rest = divmod(terms.number, writer.lanes)
 
     def bring(k: Any, count: int) -> None:
         for r in range(height):
-            numbers = writer.load(writer.arrays[0], writer.sum(first, k, r * of.terms), count)
-            writer.store(numbers, beside, writer.sum(k, r * terms.number), count)
+            numbers = writer.load(writer.arrays[0], writer.sum(first, k, r * work.of.terms), count)
+            writer.store(numbers, work.rows, writer.sum(k, r * terms.number), count)
 
     with writer.loop(0, n_whole * writer.lanes, writer.lanes) as k:
         bring(k, writer.lanes)
@@ -227,18 +221,20 @@ def _bring_rows(writer: Writer, of: Factors, terms: _Terms, rows: tuple[Any, int
         bring(n_whole * writer.lanes, rest)
 
 
-def _bring_terms(writer: Writer, of: Factors, panel: _Panel, terms: _Terms, beside: Any) -> None:
+def _bring_terms(work: _Work, panel: _Panel, terms: _Terms) -> None:
     """Brings together what a panel sees of ``b``."""
+    writer, of = work.writer, work.of
     lanes = writer.lanes
     with writer.loop(0, terms.number) as k:
         b_at = writer.sum(writer.times(writer.sum(terms.first, k), of.columns), panel.first)
         for v, width in enumerate(panel.widths):
             numbers = writer.load(writer.arrays[1], writer.sum(b_at, v * lanes), width)
-            writer.store(numbers, beside, writer.sum(writer.times(k, lanes * _AT_ONCE), v * lanes))
+            writer.store(numbers, work.terms, writer.sum(writer.times(k, lanes * _AT_ONCE), v * lanes))
 
 
-def _turn(writer: Writer, of: Factors, panel: _Panel, terms: _Terms, beside: Any) -> None:
+def _turn(work: _Work, panel: _Panel, terms: _Terms) -> None:
     """Turns what a panel sees of ``b``, a block of as many rows and columns as a vector has lanes at a time."""
+    writer, of = work.writer, work.of
     lanes = writer.lanes
     n_whole, rest = divmod(terms.number, lanes)
 
@@ -248,7 +244,7 @@ def _turn(writer: Writer, of: Factors, panel: _Panel, terms: _Terms, beside: Any
             block = [writer.load(writer.arrays[1], writer.sum(row, terms.first, k), count) for row in rows]
             for r, turned in enumerate(writer.transposed(block)[:count]):
                 at = writer.times(writer.sum(k, r), lanes * _AT_ONCE)
-                writer.store(turned, beside, writer.sum(at, v * lanes))
+                writer.store(turned, work.terms, writer.sum(at, v * lanes))
 
     with writer.loop(0, n_whole * lanes, lanes) as k:
         turn(k, lanes)
