@@ -22,12 +22,13 @@ if TYPE_CHECKING:  # which needs llvmlite
 
 _MOST_COLUMNS = 63  # with more, to turn the right factor costs less
 _FEWEST_TERMS = 64  # with fewer, adding up at the end costs as much as the rest
+_CHAIN = 256  # vectors added up one by one: more would lose digits
 _FEWEST, _MOST = 8, 2**20  # rows and columns; numbers in a factor
 
 
 def plan(of: Factors, dtype: Any, on: Vectors) -> Plan | None:
     """``None`` where there is no code, or none that is faster than XLA's."""
-    is_some = min(of.rows, of.columns) >= _FEWEST and of.terms >= _FEWEST_TERMS
+    is_some = min(of.rows, of.columns) >= _FEWEST and _FEWEST_TERMS <= of.terms <= _CHAIN * on.lanes
     is_small = of.columns <= _MOST_COLUMNS and max(of.rows, of.columns) * of.terms < _MOST
     lies_well = of.is_right_turned and not of.is_left_turned and not is_crowded(of.terms)
     if dtype != jnp.float32 or not (is_some and is_small and lies_well):

@@ -2,7 +2,10 @@
 
 Beside each stands another form of it. That is what is differentiated, and carried out where the code does not apply: on
 other platforms, mapped over several (``jax.vmap``), and in a program that is exported. (Another process that loads a
-program compiled here, by ``jax.experimental.serialize_executable``, does not have the code that it calls.)
+program compiled here, by ``jax.experimental.serialize_executable``, does not have the code that it calls. What looks
+into a program knows nothing of them: ``checkify`` looks for no NaN that they make, ``jet`` and ``cost_analysis`` have
+no rule for them, and :mod:`verify` proves nothing of a function that :func:`fnn.canonical` has rewritten: give these
+the function itself.)
 """
 
 from __future__ import annotations
@@ -86,7 +89,7 @@ def matrix_product(a: Any, b: Any, factors: Factors, reference: Reference, after
 
 def can_multiply(factors: Factors, dtype: Any) -> bool:
     """Whether there is code for the product of two matrices of a dtype."""
-    return _has_plan(product, factors, dtype) or _has_plan(inner, factors, dtype)
+    return _has_plan(product, factors, dtype)  # which there is wherever there is one of ``inner``
 
 
 @contextmanager
@@ -103,7 +106,9 @@ def undivided() -> Iterator[None]:
 
 
 def _here(sizes: Sizes) -> Sizes:
-    return sizes._replace(is_divided=False) if isinstance(sizes, Factors) and _undivided.get() else sizes
+    if isinstance(sizes, Factors) and sizes.most_parts > 1 and _undivided.get():
+        return sizes._replace(is_divided=False)
+    return sizes
 
 
 def _has_plan(kernel: Kernel, sizes: Sizes, dtype: Any) -> bool:

@@ -27,13 +27,15 @@ _AT_ONCE = 2  # vectors of columns
 _TERMS = 256  # passed at a time
 _FEWEST = 8  # rows, terms and columns; with fewer, XLA's products are as quick
 _MOST = 2**20  # numbers in a factor or the product: above, XLA's are as quick
+_MOST_TERMS = 2**14  # whose sums lose no more digits than XLA's
 _CROWDED = 4096  # bytes between rows, or a multiple, that let caches keep few of them
 
 
 def plan(of: Factors, dtype: Any, on: Vectors) -> Plan | None:
     """``None`` where there is no code, or none that is faster than XLA's."""
     is_small = max(of.rows * of.terms, of.terms * of.columns, of.rows * of.columns) < _MOST
-    if dtype != jnp.float32 or not is_small or min(of.rows, of.terms, of.columns) < _FEWEST:
+    has_terms = _FEWEST <= of.terms <= _MOST_TERMS
+    if dtype != jnp.float32 or not (is_small and has_terms) or min(of.rows, of.columns) < _FEWEST:
         return None
     bounds = parts_of(_panels(of, on) * _bands(of, on), of.most_parts)
     return Plan(of, on.lanes, ("float32",) * 3, of.shape, bounds, lambda a, b: (a, b), lambda y: y)
@@ -171,11 +173,8 @@ def _write_tile(work: _Work, panel: _Panel, terms: _Terms, tile: tuple[Any, int]
     def y_at(r: int, v: int) -> Any:
         return writer.sum(writer.times(writer.sum(row, r), of.columns), panel.first, v * lanes)
 
-    for register, (r, v) in zip(sums, places, strict=True):
-        if is_first:
-            writer.clear(register)
-        else:
-            writer.put(register, writer.load(y, y_at(r, v), panel.widths[v]))
+    for register in sums:
+        writer.clear(register)
     row_step, term_step = (1, of.rows) if of.is_left_turned else (of.terms, 1)
     a_first = writer.sum(writer.times(terms.first, term_step), writer.times(row, row_step))
     if work.rows is not None:
@@ -202,7 +201,10 @@ def _write_tile(work: _Work, panel: _Panel, terms: _Terms, tile: tuple[Any, int]
             for v, factor in enumerate(factors):
                 writer.add_product(sums[r * len(factors) + v], factor, number)
     for register, (r, v) in zip(sums, places, strict=True):
-        writer.store(writer.read(register), y, y_at(r, v), panel.widths[v])
+        found, width = writer.read(register), panel.widths[v]
+        # Each sum by itself, and then the sums: in one chain, many terms would lose digits.
+        total = found if is_first else writer.add(writer.load(y, y_at(r, v), width), found)
+        writer.store(total, y, y_at(r, v), width)
 
 
 def _bring_rows(work: _Work, terms: _Terms, rows: tuple[Any, int]) -> None:

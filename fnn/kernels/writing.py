@@ -142,9 +142,6 @@ class Writer:
     def read(self, register: Any) -> Any:
         return self._builder.load(register)
 
-    def put(self, register: Any, vector: Any) -> None:
-        self._builder.store(vector, register)
-
     def load(self, pointer: Any, at: Any, count: int | None = None) -> Any:
         """So many numbers as a vector has, of float32; of pairs, as they are.
 

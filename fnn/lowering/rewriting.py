@@ -49,11 +49,11 @@ def canonical(function: Callable[..., Any], *, as_in_loop: bool = False) -> Call
     columns at a time; with many, one by Winograd's algorithm, whose results are two to four times as far from exact
     ones. On one CPU that fnn writes machine code for (:mod:`fnn.kernels`), it is that code that computes convolutions
     with up to 64 channels in and out, or as many pairs of them, and the gradients of their windows, and matrix products
-    of float32 numbers with fewer than a million of them in each matrix. There a dense layer's gradient by its input is
-    computed before that by its matrix, so that a loop can update the matrix where it lies. The gradient of pooling by
-    the maximum goes window by window; it becomes comparisons of strided slices. Numbers of 16 bits are compared in 32.
-    What is made flat is computed before. Everything else stays as it is, and so do arrays whose type names the devices
-    that they lie on, or whose sizes are not known.
+    of float32 numbers with fewer than a million of them in each matrix, but at least 8 along each axis. There a dense
+    layer's gradient by its input is computed before that by its matrix, so that a loop can update the matrix where it
+    lies. The gradient of pooling by the maximum goes window by window; it becomes comparisons of strided slices.
+    Numbers of 16 bits are compared in 32. What is made flat is computed before. Everything else stays as it is, and so
+    do arrays whose type names the devices that they lie on, or whose sizes are not known.
 
     Apply it to a whole training step: forward pass, gradient and update. Under ``vmap``, it belongs outside:
     ``canonical(vmap(step))`` sees the products of all members as they will be computed.

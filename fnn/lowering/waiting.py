@@ -4,7 +4,7 @@ A training step gives a matrix back updated, and in a loop the new numbers would
 of a layer's input is made of the old ones, too, and nothing says that it is computed before the update: so XLA copies
 the matrix first, on one thread. Here the gradient by the matrix waits for that by the input, which is made of the same
 slope, and so does whatever is made of it, such as the update. XLA can be told so only where the gradient is machine
-code of our own.
+code of our own. Each body of a loop, a branch or a call is looked at by itself.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from jax.extend.core import Jaxpr, JaxprEqn, Literal, Var
+
+from fnn.lowering.placement import is_settled
 
 _MOST = 8  # products with one factor that are looked through
 
@@ -49,8 +51,7 @@ def with_inputs_first(jaxpr: Jaxpr) -> tuple[list[JaxprEqn], dict[Var, Var]]:
     """
     eqns = list(jaxpr.eqns)
     made: dict[Any, int] = {var: number for number, eqn in enumerate(eqns) for var in eqn.outvars}
-    used = {atom for eqn in eqns for atom in eqn.invars if not isinstance(atom, Literal)}
-    used.update(atom for atom in jaxpr.outvars if not isinstance(atom, Literal))
+    used = _used(jaxpr)
     moved: dict[int, int] = {}  # a gradient by an input, to before one by a matrix
     waiting: dict[Var, Var] = {}
     paired: set[int] = set()
@@ -66,6 +67,15 @@ def with_inputs_first(jaxpr: Jaxpr) -> tuple[list[JaxprEqn], dict[Var, Var]]:
         return eqns, waiting
     order = sorted(range(len(eqns)), key=lambda number: (moved.get(number, number), number not in moved))
     return [eqns[number] for number in order], waiting
+
+
+def _used(jaxpr: Jaxpr) -> set[Any]:
+    """What results are made of. What a call within gives back counts as used, if any of it is."""
+    used: set[Any] = {atom for atom in jaxpr.outvars if not isinstance(atom, Literal)}
+    for eqn in reversed(jaxpr.eqns):
+        if eqn.effects or not used.isdisjoint(eqn.outvars):
+            used.update(atom for atom in (*eqn.invars, *eqn.outvars) if not isinstance(atom, Literal))
+    return used
 
 
 def _pairs(eqns: list[JaxprEqn], made: Mapping[Any, int]) -> Iterator[_Pair]:
@@ -93,10 +103,10 @@ def _pairs(eqns: list[JaxprEqn], made: Mapping[Any, int]) -> Iterator[_Pair]:
 
 
 def _is_product(eqn: JaxprEqn) -> bool:
-    """Whether it is one of two matrices, or of what counts as one."""
+    """Whether it is one of two matrices, or of what counts as one, of sizes that are known."""
     if eqn.primitive.name != "dot_general" or any(eqn.params["dimension_numbers"][1]):
         return False
-    return all(not isinstance(atom, Literal) and len(_sizes(atom)) > 1 for atom in eqn.invars)
+    return all(not isinstance(atom, Literal) and is_settled(atom.aval) and len(_sizes(atom)) > 1 for atom in eqn.invars)
 
 
 def _sizes(atom: Any) -> list[int]:
