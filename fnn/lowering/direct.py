@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from jax import lax
 
 from fnn.kernels import Geometry, convolution, window_gradient
+from fnn.lowering.asked import is_plain
 
 _DATA, _WINDOW = (0, 3, 1, 2), (3, 2, 0, 1)  # batch, rows, columns, channels; rows, columns, channels, channels out
 _OF_GRADIENT = (3, 0, 1, 2)  # channels in the place of the batch, and the batch summed over
@@ -44,11 +45,9 @@ class _GradientByXla(NamedTuple):
 def _is_plain(
     x: Any, dtype: Any, *, feature_group_count: int, batch_group_count: int, precision: Any, **_: Any
 ) -> bool:
-    """Without groups, without another dtype for the result, and without an algorithm that is asked for by its name."""
-    asked = precision if isinstance(precision, tuple) else (precision,)
-    is_free = all(one is None or isinstance(one, lax.Precision) for one in asked)
-    is_same = dtype is None or dtype == x.dtype  # NumPy holds None to be float64
-    return feature_group_count == batch_group_count == 1 and is_same and is_free
+    """Without groups, and as :func:`is_plain` has it."""
+    is_one = feature_group_count == batch_group_count == 1
+    return is_one and is_plain(x.dtype, precision=precision, preferred_element_type=dtype)
 
 
 def _rest(others: dict[str, Any]) -> tuple[tuple[str, Any], ...]:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fnn.kernels import Factors, can_multiply, matrix_product
+from fnn.lowering.asked import is_plain
 
 
 class _ByXla(NamedTuple):
@@ -77,9 +78,6 @@ def _are_first(array: Any, axes: Sequence[int]) -> bool | None:
 
 
 def _is_plain(*, precision: Any, preferred_element_type: Any, **others: Any) -> bool:
-    """Without another dtype for the result, an algorithm that is asked for by its name, and a place for the result."""
-    asked = precision if isinstance(precision, tuple) else (precision,)
-    is_free = all(one is None or isinstance(one, lax.Precision) for one in asked)
-    # NumPy holds None to be float64.
-    is_same = preferred_element_type is None or preferred_element_type == jnp.float32
-    return is_same and is_free and not any(others.values())
+    """Without a place for the result, and as :func:`is_plain` has it."""
+    is_free = is_plain(jnp.float32, precision=precision, preferred_element_type=preferred_element_type)
+    return is_free and not any(others.values())
