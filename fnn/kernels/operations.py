@@ -22,7 +22,7 @@ import jax
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
-from fnn.kernels import backward, forward, inner, product
+from fnn.kernels import backward, forward, inner, product, winograd_backward, winograd_forward
 from fnn.kernels.factors import Factors
 from fnn.kernels.geometry import Geometry
 from fnn.kernels.machine import vectors
@@ -35,7 +35,7 @@ _ad: Any = ad  # JAX leaves these without types
 _shape_of: Any = jax.ShapeDtypeStruct
 
 
-def convolution(x: Any, w: Any, geometry: Geometry, reference: Reference) -> Any:
+def convolution(x: Any, w: Any, geometry: Geometry, reference: Reference, *, is_direct: bool = False) -> Any:
     """The convolution of images with a window; ``None`` where there is no code for it, or none that is fast.
 
     Args:
@@ -43,11 +43,13 @@ def convolution(x: Any, w: Any, geometry: Geometry, reference: Reference) -> Any
         w: of the same dtype, of shape ``geometry.w_shape``.
         geometry: how the window moves.
         reference: the same by other operations, a function that can be hashed.
+        is_direct: whether only what has been asked for is to be multiplied, not combinations of it.
 
     Returns:
         Of the same dtype, of shape ``geometry.y_shape``.
     """
-    return _bound(_convolution, forward, x, w, geometry, reference)
+    found = None if is_direct else _bound(_winograd_convolution, winograd_forward, x, w, geometry, reference)
+    return _bound(_convolution, forward, x, w, geometry, reference) if found is None else found
 
 
 def can_convolve(geometry: Geometry, dtype: Any) -> bool:
@@ -55,7 +57,7 @@ def can_convolve(geometry: Geometry, dtype: Any) -> bool:
     return _has_plan(forward, geometry, dtype)
 
 
-def window_gradient(x: Any, g: Any, geometry: Geometry, reference: Reference) -> Any:
+def window_gradient(x: Any, g: Any, geometry: Geometry, reference: Reference, *, is_direct: bool = False) -> Any:
     """The gradient of the window of a convolution; ``None`` where there is no code for it, or none that is fast.
 
     Args:
@@ -63,11 +65,13 @@ def window_gradient(x: Any, g: Any, geometry: Geometry, reference: Reference) ->
         g: the gradient of what came out, of the same dtype, of shape ``geometry.y_shape``.
         geometry: how the window moved.
         reference: the same by other operations, a function that can be hashed.
+        is_direct: as for :func:`convolution`.
 
     Returns:
         Of the same dtype, of shape ``geometry.w_shape``.
     """
-    return _bound(_window_gradient, backward, x, g, geometry, reference)
+    found = None if is_direct else _bound(_winograd_window_gradient, winograd_backward, x, g, geometry, reference)
+    return _bound(_window_gradient, backward, x, g, geometry, reference) if found is None else found
 
 
 def matrix_product(a: Any, b: Any, factors: Factors, reference: Reference, after: Sequence[Any] = ()) -> Any:
@@ -207,10 +211,21 @@ def _operation(name: str, kernel: Kernel, shape_of: Callable[[Any], tuple[int, .
 
 _convolution = _operation("fnn_convolution", forward, lambda geometry: geometry.y_shape)
 _window_gradient = _operation("fnn_window_gradient", backward, lambda geometry: geometry.w_shape)
+_winograd_convolution = _operation("fnn_winograd_convolution", winograd_forward, lambda geometry: geometry.y_shape)
+_winograd_window_gradient = _operation(
+    "fnn_winograd_window_gradient", winograd_backward, lambda geometry: geometry.w_shape
+)
 _matrix_product = _operation("fnn_matrix_product", product, lambda factors: factors.shape)
 _inner_products = _operation("fnn_inner_products", inner, lambda factors: factors.shape)
 
-OPERATIONS = _convolution, _window_gradient, _matrix_product, _inner_products
+OPERATIONS = (
+    _convolution,
+    _window_gradient,
+    _winograd_convolution,
+    _winograd_window_gradient,
+    _matrix_product,
+    _inner_products,
+)
 """Their parameter ``sizes`` knows its ``flops``."""
 
 PRODUCTS = _matrix_product, _inner_products

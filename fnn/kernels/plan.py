@@ -15,7 +15,7 @@ class Plan(NamedTuple):
     """Two arrays as the code is given them, and what it makes of them.
 
     Attributes:
-        sizes: theirs.
+        sizes: theirs, as ``write`` of the kernel is given them.
         lanes: of the vectors that are computed with.
         dtypes: theirs, and that of what comes out.
         shape: of what comes out.
@@ -24,7 +24,7 @@ class Plan(NamedTuple):
         finished: makes the result of what comes out.
     """
 
-    sizes: Sizes
+    sizes: Any
     lanes: int
     dtypes: tuple[str, str, str]
     shape: tuple[int, ...]

@@ -59,12 +59,14 @@ class Writer:
         return value if isinstance(value, ir.Value) else INDEX(value)
 
     def sum(self, *terms: Any) -> Any:
-        """Of numbers that are known now and ones that will be."""
+        """Of numbers that are known now and ones that will be; known now if all of them are."""
         known = sum(term for term in terms if isinstance(term, int))
+        later = [term for term in terms if not isinstance(term, int)]
+        if not later:
+            return known
         total = INDEX(known)
-        for term in terms:
-            if not isinstance(term, int):
-                total = self._builder.add(total, term)
+        for term in later:
+            total = self._builder.add(total, term)
         return total
 
     def times(self, value: Any, factor: int) -> Any:
@@ -85,10 +87,10 @@ class Writer:
         return self._builder.select(is_less, self.index(if_less), self.index(otherwise))
 
     def divided(self, value: Any, divisor: int) -> Any:
-        return self._builder.sdiv(value, INDEX(divisor))
+        return self._builder.sdiv(self.index(value), INDEX(divisor))
 
     def rest(self, value: Any, divisor: int) -> Any:
-        return self._builder.srem(value, INDEX(divisor))
+        return self._builder.srem(self.index(value), INDEX(divisor))
 
     def divided_up(self, value: Any, divisor: int) -> Any:
         """Rounded up; 0 for what is less."""
@@ -137,7 +139,11 @@ class Writer:
             return [self._builder.alloca(self._vector) for _ in range(count)]
 
     def clear(self, register: Any) -> None:
-        self._builder.store(ir.Constant(self._vector, None), register)
+        self._builder.store(self.zero(), register)
+
+    def assign(self, registers: Sequence[Any], vectors: Sequence[Any]) -> None:
+        for register, vector in zip(registers, vectors, strict=True):
+            self._builder.store(vector, register)
 
     def read(self, register: Any) -> Any:
         return self._builder.load(register)
@@ -149,8 +155,8 @@ class Writer:
         """
         if count is None or count == self.lanes:
             return self._computable(self._aligned(self._builder.load(self._at(pointer, at))))
-        nothing = ir.Constant(self._vector, None)
-        return self._masked("load", self._vector, [self._at(pointer, at), _INT32(4), self._first(count), nothing])
+        given = [self._at(pointer, at), _INT32(4), self._first(count), self.zero()]
+        return self._masked("load", self._vector, given)
 
     def store(self, vector: Any, pointer: Any, at: Any, count: int | None = None) -> None:
         """Numbers, rounded to what the array consists of; with a ``count``, no more than so many, of float32."""
@@ -173,7 +179,7 @@ class Writer:
 
         Neighbouring blocks of 1, 2, 4 and so on are exchanged across the diagonal. What is missing counts as 0.
         """
-        found = [*rows, *[ir.Constant(self._vector, None)] * (self.lanes - len(rows))]
+        found = [*rows, *[self.zero()] * (self.lanes - len(rows))]
         for apart in self._powers():
             for at in (at for at in range(self.lanes) if not at & apart):
                 found[at], found[at + apart] = self._exchanged(found[at], found[at + apart], apart)
@@ -187,7 +193,7 @@ class Writer:
         found = list(vectors)
         for apart in self._powers():
             if len(found) % 2:
-                found.append(ir.Constant(self._vector, None))
+                found.append(self.zero())
             halves = (self._exchanged(*pair, apart) for pair in zip(found[::2], found[1::2], strict=True))
             found = [self.add(*pair) for pair in halves]
         return found[0]
@@ -214,6 +220,16 @@ class Writer:
 
     def add(self, first: Any, second: Any) -> Any:
         return self._builder.fadd(first, second)
+
+    def subtract(self, first: Any, second: Any) -> Any:
+        return self._builder.fsub(first, second)
+
+    def zero(self) -> Any:
+        return ir.Constant(self._vector, None)
+
+    def scaled(self, factor: float, vector: Any) -> Any:
+        """A vector times a number that is known now."""
+        return self._builder.fmul(vector, ir.Constant(self._vector, [factor] * self.lanes))
 
     def add_product(self, register: Any, first: Any, second: Any) -> None:
         """``register += first * second``, rounded once; of pairs, both products."""

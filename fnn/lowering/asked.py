@@ -25,3 +25,17 @@ def is_plain(dtype: Any, *, precision: Any, preferred_element_type: Any) -> bool
     is_free = all(one is None or isinstance(one, lax.Precision) for one in asked)
     # Not by membership: NumPy holds None to be float64.
     return is_free and (preferred_element_type is None or preferred_element_type == dtype)
+
+
+def is_precise(precision: Any) -> bool:
+    """Whether a precision above the default is asked for.
+
+    Args:
+        precision: of an operation.
+
+    Example:
+        >>> is_precise(None), is_precise((lax.Precision.HIGHEST, lax.Precision.HIGHEST))
+        (False, True)
+    """
+    asked = precision if isinstance(precision, tuple) else (precision,)
+    return any(one not in (None, lax.Precision.DEFAULT) for one in asked)

@@ -44,6 +44,7 @@ import numpy as np
 from jax import lax
 
 from fnn.lowering.apart import apart, barrier
+from fnn.lowering.asked import is_precise
 
 _POINTS = (0, 1, -1, 2, -2)
 _N = len(_POINTS) + 1
@@ -140,8 +141,7 @@ def by_points(
         are several devices, among which a batch may be divided: it becomes part of an axis here.
     """
     dtypes = {x.dtype, w.dtype, x.dtype if preferred_element_type is None else preferred_element_type}
-    is_default = precision in (None, (lax.Precision.DEFAULT, lax.Precision.DEFAULT))
-    if len(padding) != 2 or x.size == 0 or dtypes != {np.dtype(np.float32)} or not is_default:
+    if len(padding) != 2 or x.size == 0 or dtypes != {np.dtype(np.float32)} or is_precise(precision):
         return None
     if jax.device_count() > 1:
         return None

@@ -1,0 +1,267 @@
+"""Convolutions with windows of 3 x 3 with fewer multiplications (Winograd 1980; Lavin and Gray, arXiv:1509.09308).
+
+Two neighbouring numbers of a convolution with three taps, y[q] = sum over p of w[p] x[q + p], take four products:
+
+    y = A^T (G w * B^T x),
+
+    B^T = 1  0 -1  0    G =  1    0    0     A^T = 1  1  1  0
+          0  1  1  0        1/2  1/2  1/2          0  1 -1 -1
+          0 -1  1  0        1/2 -1/2  1/2
+          0  1  0 -1         0    0    1
+
+Along rows and columns at once, a tile of 2 x 2 places takes 16 products where 36 are, of a patch of 4 x 4 of the image
+and 16 values of the window:
+
+    Y = A^T ((G W G^T) * (B^T X B)) A,
+
+each product a sum over the channels: 16 matrix products, of some tiles by channels and channels by channels out. The
+same read in another direction gives the gradient of the window by that of what came out,
+
+    dW = G^T (sum over tiles of (A dY A^T) * (B^T X B)) G,
+
+again 16 matrix products, which add up over the tiles. Tiles are computed block by block, so that what is between the
+three steps stays in a core's own cache. B and A add and subtract, factors of G are powers of two: results are as far
+from exact ones as sums of products are, or less. What is not finite in an image is seen from where the window sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import gcd, prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from fnn.kernels.geometry import Geometry
+from fnn.kernels.machine import Vectors
+from fnn.kernels.product import is_crowded
+
+if TYPE_CHECKING:  # which needs llvmlite
+    from fnn.kernels.writing import Writer
+
+N_VALUES = 16  # of a patch, a window or a tile
+_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
+_SPARE = 6  # registers for what is multiplied
+_NUMBERS = 56 * 2**10  # of a block, between the steps, that stay in a core's own cache
+_MOST_NUMBERS = 2**17  # of a block of as few tiles as there may be
+_ROW = 2**14  # numbers in a row of an image, of which as many zeros stand for a margin
+_FEWEST_TILES = 12  # in a block: with fewer, registers are left without work
+_FEWEST_BLOCKS = 8  # for as many threads
+
+
+class Tiling(NamedTuple):
+    """How tiles are gone through.
+
+    Attributes:
+        of: the sizes.
+        rows: of tiles, in an image.
+        columns: of tiles.
+        at_once: rows of tiles in a block, which may be of several images.
+        n_blocks: blocks in all.
+        lanes: of vectors, of which both kinds of channels consist.
+    """
+
+    of: Geometry
+    rows: int
+    columns: int
+    at_once: int
+    n_blocks: int
+    lanes: int
+
+    @property
+    def n_tiles(self) -> int:
+        """In a block."""
+        return self.at_once * self.columns
+
+
+def tiling(of: Geometry, on: Vectors) -> Tiling | None:
+    """``None`` where the algorithm does not apply, or tiles do not fill a block."""
+    lanes = on.lanes_for(gcd(of.n_in, of.n_out))
+    fits = of.taps == (3, 3) and of.strides == (1, 1) and all(0 <= pad <= 2 for pads in of.padding for pad in pads)
+    is_some = min(*of.x_shape, *of.y_shape) > 0
+    if not (fits and is_some and lanes):
+        return None
+    rows, columns = (-(-places // 2) for places in of.places)
+    count = of.images * rows
+    per_row, fewest = N_VALUES * columns * (of.n_in + of.n_out), -(-_FEWEST_TILES // columns)
+    room = _NUMBERS if fewest * per_row <= _NUMBERS else _MOST_NUMBERS
+    most = min(room // per_row, count // _FEWEST_BLOCKS)
+    at_once = max((few for few in range(1, most + 1) if count % few == 0), default=0)
+    is_narrow = max(of.size[1] * of.n_in, of.places[1] * of.n_out) <= _ROW
+    if at_once * columns < _FEWEST_TILES or not is_narrow:
+        return None
+    return Tiling(of, rows, columns, at_once, count // at_once, lanes)
+
+
+class Values(NamedTuple):
+    """Memory for the 16 values of each tile and channel of a block: of all the first, then of all the second.
+
+    Attributes:
+        numbers: the memory.
+        apart: numbers from one of the 16 to the next.
+        channels: of each tile.
+    """
+
+    numbers: Any
+    apart: int
+    channels: int
+
+    def at(self, writer: Writer, value: Any, tile: Any, channel: Any) -> Any:
+        place = writer.sum(writer.times(tile, self.channels), channel)
+        return writer.sum(writer.times(value, self.apart), place)
+
+
+def values_of(writer: Writer, n_tiles: int, channels: int) -> Values:
+    apart = n_tiles * channels
+    apart += writer.lanes if is_crowded(apart) else 0
+    return Values(writer.memory(N_VALUES * apart), apart, channels)
+
+
+def zeros_of(writer: Writer, count: int) -> Any:
+    """Memory that holds so many zeros, whole vectors."""
+    zeros = writer.memory(count)
+    write_zeros(writer, zeros, count)
+    return zeros
+
+
+def write_zeros(writer: Writer, numbers: Any, count: int) -> None:
+    with writer.loop(0, count, writer.lanes) as at:
+        writer.store(writer.zero(), numbers, at)
+
+
+@contextmanager
+def tile_rows(writer: Writer, by: Tiling, block: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """A loop: the first tile of a row of a block, the image of the row, and which one it is there."""
+    with writer.loop(0, by.at_once) as row:
+        number = writer.sum(writer.times(block, by.at_once), row)
+        yield writer.times(row, by.columns), writer.divided(number, by.rows), writer.rest(number, by.rows)
+
+
+def row_of(writer: Writer, array: Any, shape: Sequence[int], at: tuple[Any, Any], zeros: Any) -> Any:
+    """A pointer to a row of an image, or to zeros where there is none."""
+    _, height, width, channels = shape
+    image, row = at
+    number = writer.sum(writer.times(image, height), row)
+    there = writer.moved(array, writer.times(number, width * channels))
+    return writer.chosen((row, 0), zeros, writer.chosen((row, height), there, zeros))
+
+
+def write_patches(writer: Writer, by: Tiling, block: Any, zeros: Any, values: Values) -> None:
+    """B^T X B of each tile of a block. Two columns of four are those of the tile before."""
+    of = by.of
+    carried = [writer.registers(4) for _ in range(2)]
+    # Tiles whose new columns, the third and the fourth, are both within the image.
+    whole = [tile for tile in range(by.columns) if 0 <= 2 * tile + 2 - of.margin[1] <= of.size[1] - 2]
+    alike = range(whole[0], whole[-1] + 1) if whole else range(0)
+    with tile_rows(writer, by, block) as (first, image, row):
+        top = writer.sum(writer.times(row, 2), -of.margin[0])
+        rows = [row_of(writer, writer.arrays[0], of.x_shape, (image, writer.sum(top, r)), zeros) for r in range(4)]
+        with writer.loop(0, of.n_in, by.lanes) as channel:
+
+            def column(number: Any, channel: Any = channel, rows: Sequence[Any] = rows) -> list[Any]:
+                if isinstance(number, int) and not 0 <= number < of.size[1]:
+                    return [writer.zero()] * 4
+                at = writer.sum(writer.times(number, of.n_in), channel)
+                return _points(writer, [writer.load(pointer, at) for pointer in rows])
+
+            def patch(tile: Any, first: Any = first, channel: Any = channel) -> None:
+                start = writer.sum(writer.times(tile, 2), -of.margin[1])
+                seen = [[writer.read(register) for register in registers] for registers in carried]
+                seen += [column(writer.sum(start, 2)), column(writer.sum(start, 3))]
+                for r in range(4):
+                    for s, found in enumerate(_points(writer, [numbers[r] for numbers in seen])):
+                        at = values.at(writer, 4 * r + s, writer.sum(first, tile), channel)
+                        writer.store(found, values.numbers, at)
+                for registers, numbers in zip(carried, seen[2:], strict=True):
+                    writer.assign(registers, numbers)
+
+            for number, registers in enumerate(carried):
+                writer.assign(registers, column(number - of.margin[1]))
+            for tile in range(alike.start):
+                patch(tile)
+            with writer.loop(alike.start, alike.stop) as tile:
+                patch(tile)
+            for tile in range(alike.stop, by.columns):
+                patch(tile)
+
+
+def _points(writer: Writer, x: Sequence[Any]) -> list[Any]:
+    """B^T x."""
+    return [
+        writer.subtract(x[0], x[2]),
+        writer.add(x[1], x[2]),
+        writer.subtract(x[2], x[1]),
+        writer.subtract(x[1], x[3]),
+    ]
+
+
+class Matrix(NamedTuple):
+    """One of the matrices of a product.
+
+    Attributes:
+        numbers: the memory.
+        first: where it begins.
+        steps: numbers from a row to the next, and from a column.
+    """
+
+    numbers: Any
+    first: Any
+    steps: tuple[int, int]
+
+
+def write_product(
+    writer: Writer,
+    on: Vectors,
+    sizes: tuple[int, int, int],
+    factors: tuple[Matrix, Matrix],
+    result: Matrix,
+    *,
+    is_added: bool,
+) -> None:
+    """The product of two matrices, of so many rows, terms and columns; or what is there already and the product.
+
+    Columns of the right one and of the result are neighbours.
+    """
+    n_rows, n_terms, n_columns = sizes
+    n_vectors = n_columns // writer.lanes
+    room = on.registers - _SPARE
+    at_once = next(few for few in (2, 3, 1) if n_vectors % few == 0)
+    height = -(-n_rows // -(-n_rows // (room // at_once)))
+    sums = writer.registers(height * at_once)
+    left, right = factors
+
+    def tile(row: Any, column: Any, height: int) -> None:
+        used = sums[: height * at_once]
+        for register in used:
+            writer.clear(register)
+        with writer.loop(0, n_terms) as term:
+            at = writer.sum(right.first, writer.times(term, right.steps[0]), column)
+            loaded = [writer.load(right.numbers, writer.sum(at, v * writer.lanes)) for v in range(at_once)]
+            at = writer.sum(left.first, writer.times(row, left.steps[0]), writer.times(term, left.steps[1]))
+            for r in range(height):
+                number = writer.spread(left.numbers, writer.sum(at, r * left.steps[0]))
+                for v, vector in enumerate(loaded):
+                    writer.add_product(used[r * at_once + v], vector, number)
+        for number, register in enumerate(used):
+            r, v = divmod(number, at_once)
+            at = writer.sum(result.first, writer.times(writer.sum(row, r), result.steps[0]), column, v * writer.lanes)
+            total = writer.read(register)
+            if is_added:
+                total = writer.add(writer.load(result.numbers, at), total)
+            writer.store(total, result.numbers, at)
+
+    whole = n_rows - n_rows % height
+    with writer.loop(0, n_columns, at_once * writer.lanes) as column:
+        with writer.loop(0, whole, height) as row:
+            tile(row, column, height)
+        if whole < n_rows:
+            tile(whole, column, n_rows - whole)
+
+
+def from_window(w: Any) -> Any:
+    """G W G^T of a window of shape (3, 3, channels, channels out), as 16 matrices."""
+    both = jnp.asarray(np.kron(_G, _G))
+    values = jnp.dot(both, w.reshape(9, prod(w.shape[2:])), precision="highest")
+    return values.reshape(N_VALUES, *w.shape[2:])

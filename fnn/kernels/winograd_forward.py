@@ -1,0 +1,89 @@
+"""A convolution with a window of 3 x 3 by Winograd's algorithm: of each tile its patch, its products, its places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+
+from fnn.kernels.geometry import Geometry
+from fnn.kernels.machine import Vectors
+from fnn.kernels.plan import Plan, parts_of
+from fnn.kernels.winograd import (
+    N_VALUES,
+    Matrix,
+    Tiling,
+    Values,
+    from_window,
+    tile_rows,
+    tiling,
+    values_of,
+    write_patches,
+    write_product,
+    zeros_of,
+)
+
+if TYPE_CHECKING:  # which needs llvmlite
+    from fnn.kernels.writing import Writer
+
+_PARTS = 32  # of the blocks: for as many threads
+
+
+def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
+    """``None`` where there is no code, or none that is faster than another."""
+    by = tiling(geometry, on)
+    if by is None or dtype != jnp.float32:
+        return None
+    bounds = parts_of(by.n_blocks, _PARTS)
+    dtypes = ("float32",) * 3
+    return Plan(by, by.lanes, dtypes, geometry.y_shape, bounds, lambda x, w: (x, from_window(w)), lambda y: y)
+
+
+def write(writer: Writer, by: Tiling, on: Vectors) -> None:
+    """Computes ``y`` from ``x`` and the 16 values of the window."""
+    of = by.of
+    zeros = zeros_of(writer, of.size[1] * of.n_in)
+    patches, products = (values_of(writer, by.n_tiles, count) for count in (of.n_in, of.n_out))
+    with writer.loop(*writer.part) as block:
+        write_patches(writer, by, block, zeros, patches)
+        with writer.loop(0, N_VALUES) as value:
+            left = Matrix(patches.numbers, writer.times(value, patches.apart), (of.n_in, 1))
+            right = Matrix(writer.arrays[1], writer.times(value, of.n_in * of.n_out), (of.n_out, 1))
+            result = Matrix(products.numbers, writer.times(value, products.apart), (of.n_out, 1))
+            write_product(writer, on, (by.n_tiles, of.n_in, of.n_out), (left, right), result, is_added=False)
+        _write_places(writer, by, block, products)
+
+
+def _write_places(writer: Writer, by: Tiling, block: Any, products: Values) -> None:
+    """A^T P A of each tile of a block, without what is beyond the last row and column."""
+    of = by.of
+    y, n_whole = writer.arrays[2], of.places[1] // 2
+    with tile_rows(writer, by, block) as (first, image, row):
+        place = writer.times(writer.sum(writer.times(image, of.places[0]), writer.times(row, 2)), of.places[1])
+
+        def write_tile(tile: Any, width: int, first: Any = first, place: Any = place, row: Any = row) -> None:
+            at = writer.times(writer.sum(place, writer.times(tile, 2)), of.n_out)
+            with writer.loop(0, of.n_out, by.lanes) as out:
+                found = [
+                    writer.load(products.numbers, products.at(writer, value, writer.sum(first, tile), out))
+                    for value in range(N_VALUES)
+                ]
+                pairs = [_two(writer, found[column::4]) for column in range(4)]
+                upper, lower = (_two(writer, [pair[r] for pair in pairs]) for r in range(2))
+                for s in range(width):
+                    writer.store(upper[s], y, writer.sum(at, out, s * of.n_out))
+                # The last row of tiles of an odd number of rows has no lower one.
+                with writer.when(writer.times(row, 2), of.places[0] - 1):
+                    for s in range(width):
+                        writer.store(lower[s], y, writer.sum(at, out, (of.places[1] + s) * of.n_out))
+
+        with writer.loop(0, n_whole) as tile:
+            write_tile(tile, 2)
+        if of.places[1] % 2:
+            write_tile(n_whole, 1)
+
+
+def _two(writer: Writer, p: list[Any]) -> tuple[Any, Any]:
+    """A^T p."""
+    first = writer.add(writer.add(p[0], p[1]), p[2])
+    return first, writer.subtract(writer.subtract(p[1], p[2]), p[3])
