@@ -22,6 +22,7 @@ from jax import lax
 from fnn.kernels import forward
 from fnn.kernels.forward import vectors_at_once
 from fnn.kernels.geometry import Geometry
+from fnn.kernels.halves import in_float32, pairs_of
 from fnn.kernels.machine import Vectors
 from fnn.kernels.plan import Plan, parts_of
 
@@ -52,7 +53,7 @@ def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
         return None
     if of.n_in <= forward.FEW_IN_HALVES:
         dtypes = "float32", "bfloat16", "float32"
-        return Plan(of, lanes, dtypes, shape, bounds, lambda x, g: (forward.in_float32(x), g), finished)
+        return Plan(of, lanes, dtypes, shape, bounds, lambda x, g: (in_float32(x), g), finished)
     if not on.has_pairs:
         return None
     return Plan(_of_pairs(of), lanes, ("uint32", "uint32", "float32"), shape, bounds, partial(_paired, of), finished)
@@ -76,12 +77,7 @@ def _paired(of: Geometry, x: Any, g: Any) -> tuple[Any, Any]:
     behind = pairs.size[1] + step - of.size[1] - of.margin[1]
     x = lax.pad(x, x.dtype.type(0), (none, none, (of.margin[1], behind, 0), none))
     g = lax.pad(g, g.dtype.type(0), (none, none, (0, of.places[1] % 2, 0), none))
-    return _pair(x[:, :, :-step], x[:, :, step:]), _pair(g[:, :, ::2], g[:, :, 1::2])
-
-
-def _pair(first: Any, second: Any) -> Any:
-    low, high = (lax.bitcast_convert_type(half, jnp.uint16).astype(jnp.uint32) for half in (first, second))
-    return low | (high << 16)
+    return pairs_of(x[:, :, :-step], x[:, :, step:]), pairs_of(g[:, :, ::2], g[:, :, 1::2])
 
 
 def write(writer: Writer, geometry: Geometry, on: Vectors) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax.numpy as jnp
 
 from fnn.kernels.geometry import Geometry
+from fnn.kernels.halves import in_float32
 from fnn.kernels.machine import Vectors
 from fnn.kernels.plan import Plan, parts_of
 
@@ -69,10 +70,6 @@ def is_worth_it(of: Geometry, on: Vectors) -> bool:
     margins = zip(of.padding, of.taps, strict=True)
     has_margins = all(low < k and high <= _COLUMNS for (low, high), k in margins)
     return is_some and is_small and has_margins and on.lanes_for(of.n_out) > 0
-
-
-def in_float32(x: Any) -> Any:
-    return x.astype(jnp.float32)
 
 
 def _bands(geometry: Geometry) -> int:

@@ -76,8 +76,8 @@ class Tiling(NamedTuple):
         return self.at_once * self.columns
 
 
-def tiling(of: Geometry, on: Vectors) -> Tiling | None:
-    """``None`` where the algorithm does not apply, or tiles do not fill a block."""
+def tiling(of: Geometry, on: Vectors, *, by_two: bool = False) -> Tiling | None:
+    """``None`` where the algorithm does not apply, or tiles do not fill a block, of two equal halves if it is to be."""
     lanes = on.lanes_for(gcd(of.n_in, of.n_out))
     fits = of.taps == (3, 3) and of.strides == (1, 1) and all(0 <= pad <= 2 for pads in of.padding for pad in pads)
     is_some = min(*of.x_shape, *of.y_shape) > 0
@@ -88,7 +88,7 @@ def tiling(of: Geometry, on: Vectors) -> Tiling | None:
     per_row, fewest = N_VALUES * columns * (of.n_in + of.n_out), -(-_FEWEST_TILES // columns)
     room = _NUMBERS if fewest * per_row <= _NUMBERS else _MOST_NUMBERS
     most = min(room // per_row, count // _FEWEST_BLOCKS)
-    at_once = max((few for few in range(1, most + 1) if count % few == 0), default=0)
+    at_once = max((few for few in range(1, most + 1) if count % few == 0 and not (by_two and few % 2)), default=0)
     is_narrow = max(of.size[1] * of.n_in, of.places[1] * of.n_out) <= _ROW
     if at_once * columns < _FEWEST_TILES or not is_narrow:
         return None
@@ -102,26 +102,42 @@ class Values(NamedTuple):
         numbers: the memory.
         apart: numbers from one of the 16 to the next.
         channels: of each tile.
+        dtype: ``"float32"``; ``"bfloat16"``, of which neighbouring channels are a pair; or ``"uint32"`` for pairs of
+            such numbers, of a tile in the first half of a block and the like one in the second.
     """
 
     numbers: Any
     apart: int
     channels: int
+    dtype: str
+
+    @property
+    def n_halves(self) -> int:
+        return 2 if self.dtype == "uint32" else 1
 
     def at(self, writer: Writer, value: Any, tile: Any, channel: Any) -> Any:
         place = writer.sum(writer.times(tile, self.channels), channel)
         return writer.sum(writer.times(value, self.apart), place)
 
+    def write(self, writer: Writer, vector: Any, at: Any, half: int) -> None:
+        """Numbers of a tile in a half of the block, the first one before the second."""
+        if self.dtype == "float32":
+            writer.store(vector, self.numbers, at)
+        elif self.dtype == "bfloat16":
+            writer.store_halved(vector, self.numbers, at)
+        else:
+            writer.store_half(vector, self.numbers, at, half)
 
-def values_of(writer: Writer, n_tiles: int, channels: int) -> Values:
-    apart = n_tiles * channels
+
+def values_of(writer: Writer, n_tiles: int, channels: int, dtype: str = "float32") -> Values:
+    apart = n_tiles * channels // (2 if dtype == "uint32" else 1)
     apart += writer.lanes if is_crowded(apart) else 0
-    return Values(writer.memory(N_VALUES * apart), apart, channels)
+    return Values(writer.memory(N_VALUES * apart, dtype), apart, channels, dtype)
 
 
-def zeros_of(writer: Writer, count: int) -> Any:
+def zeros_of(writer: Writer, count: int, dtype: str) -> Any:
     """Memory that holds so many zeros, whole vectors."""
-    zeros = writer.memory(count)
+    zeros = writer.memory(count, dtype)
     write_zeros(writer, zeros, count)
     return zeros
 
@@ -132,10 +148,13 @@ def write_zeros(writer: Writer, numbers: Any, count: int) -> None:
 
 
 @contextmanager
-def tile_rows(writer: Writer, by: Tiling, block: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """A loop: the first tile of a row of a block, the image of the row, and which one it is there."""
-    with writer.loop(0, by.at_once) as row:
-        number = writer.sum(writer.times(block, by.at_once), row)
+def tile_rows(
+    writer: Writer, by: Tiling, block: Any, half: int = 0, n_halves: int = 1
+) -> Iterator[tuple[Any, Any, Any]]:
+    """A loop over rows of a block, or of a half: the first tile of each, there; its image; and which row it is."""
+    count = by.at_once // n_halves
+    with writer.loop(0, count) as row:
+        number = writer.sum(writer.times(block, by.at_once), row, half * count)
         yield writer.times(row, by.columns), writer.divided(number, by.rows), writer.rest(number, by.rows)
 
 
@@ -150,12 +169,19 @@ def row_of(writer: Writer, array: Any, shape: Sequence[int], at: tuple[Any, Any]
 
 def write_patches(writer: Writer, by: Tiling, block: Any, zeros: Any, values: Values) -> None:
     """B^T X B of each tile of a block. Two columns of four are those of the tile before."""
-    of = by.of
     carried = [writer.registers(4) for _ in range(2)]
+    for half in range(values.n_halves):
+        _write_patches(writer, by, (block, half), zeros, values, carried)
+
+
+def _write_patches(
+    writer: Writer, by: Tiling, at: tuple[Any, int], zeros: Any, values: Values, carried: list[list[Any]]
+) -> None:
+    of, (block, half) = by.of, at
     # Tiles whose new columns, the third and the fourth, are both within the image.
     whole = [tile for tile in range(by.columns) if 0 <= 2 * tile + 2 - of.margin[1] <= of.size[1] - 2]
     alike = range(whole[0], whole[-1] + 1) if whole else range(0)
-    with tile_rows(writer, by, block) as (first, image, row):
+    with tile_rows(writer, by, block, half, values.n_halves) as (first, image, row):
         top = writer.sum(writer.times(row, 2), -of.margin[0])
         rows = [row_of(writer, writer.arrays[0], of.x_shape, (image, writer.sum(top, r)), zeros) for r in range(4)]
         with writer.loop(0, of.n_in, by.lanes) as channel:
@@ -172,8 +198,8 @@ def write_patches(writer: Writer, by: Tiling, block: Any, zeros: Any, values: Va
                 seen += [column(writer.sum(start, 2)), column(writer.sum(start, 3))]
                 for r in range(4):
                     for s, found in enumerate(_points(writer, [numbers[r] for numbers in seen])):
-                        at = values.at(writer, 4 * r + s, writer.sum(first, tile), channel)
-                        writer.store(found, values.numbers, at)
+                        there = values.at(writer, 4 * r + s, writer.sum(first, tile), channel)
+                        values.write(writer, found, there, half)
                 for registers, numbers in zip(carried, seen[2:], strict=True):
                     writer.assign(registers, numbers)
 

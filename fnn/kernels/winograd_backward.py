@@ -39,19 +39,25 @@ class Sums(NamedTuple):
 
     Attributes:
         by: the tiles.
+        dtype: of the image and the gradient.
+        is_paired: whether products are of bfloat16 numbers, those of two tiles added up by one instruction.
         n_parts: of the tiles, each with sums of its own.
         n_panels: of the channels out, which are computed one after the other.
     """
 
     by: Tiling
+    dtype: str
+    is_paired: bool
     n_parts: int
     n_panels: int
 
 
 def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
     """``None`` where there is no code, or none that is faster than another."""
-    of, by = geometry, tiling(geometry, on)
-    if by is None or dtype != jnp.float32:
+    of, name = geometry, jnp.dtype(dtype).name
+    is_paired = name == "bfloat16" and on.has_pairs
+    by = tiling(of, on, by_two=is_paired)
+    if by is None or name not in ("float32", "bfloat16"):
         return None
     n_parts = min(_PARTS, by.n_blocks, by.n_blocks * by.n_tiles // _TILES, _NUMBERS // prod(of.w_shape))
     n_vectors = of.n_out // by.lanes
@@ -60,21 +66,30 @@ def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
     if not n_parts or not n_panels:
         return None
     shape, bounds = (n_parts, *of.w_shape), tuple(range(n_parts * n_panels + 1))
-    sums, dtypes = Sums(by, n_parts, n_panels), ("float32",) * 3
-    return Plan(sums, by.lanes, dtypes, shape, bounds, lambda x, g: (x, g), lambda parts: jnp.sum(parts, 0))
+    sums = Sums(by, name, is_paired, n_parts, n_panels)
+    return Plan(
+        sums,
+        by.lanes,
+        (name, name, "float32"),
+        shape,
+        bounds,
+        lambda x, g: (x, g),
+        lambda parts: jnp.sum(parts, 0).astype(dtype),
+    )
 
 
 def write(writer: Writer, sums: Sums, on: Vectors) -> None:
     """Computes ``dw`` of each part from ``x`` and ``g``, a panel at a time."""
-    by, n_parts, n_panels = sums
+    by, dtype, is_paired, n_parts, n_panels = sums
     of = by.of
     width = of.n_out // n_panels
     part = writer.divided(writer.part_number, n_panels)
     panel = writer.times(writer.rest(writer.part_number, n_panels), width)
     totals = values_of(writer, of.n_in, width)
     write_zeros(writer, totals.numbers, N_VALUES * totals.apart)
-    zeros = zeros_of(writer, max(of.size[1] * of.n_in, of.places[1] * of.n_out))
-    patches, slopes = (values_of(writer, by.n_tiles, count) for count in (of.n_in, width))
+    zeros = zeros_of(writer, max(of.size[1] * of.n_in, of.places[1] * of.n_out), dtype)
+    kind, n_terms = ("uint32", by.n_tiles // 2) if is_paired else ("float32", by.n_tiles)
+    patches, slopes = (values_of(writer, by.n_tiles, count, kind) for count in (of.n_in, width))
     first, last = (writer.divided(writer.times(at, by.n_blocks), n_parts) for at in (part, writer.sum(part, 1)))
     with writer.loop(first, last) as block:
         write_patches(writer, by, block, zeros, patches)
@@ -83,7 +98,7 @@ def write(writer: Writer, sums: Sums, on: Vectors) -> None:
             left = Matrix(patches.numbers, writer.times(value, patches.apart), (1, of.n_in))
             right = Matrix(slopes.numbers, writer.times(value, slopes.apart), (width, 1))
             result = Matrix(totals.numbers, writer.times(value, totals.apart), (width, 1))
-            write_product(writer, on, (of.n_in, by.n_tiles, width), (left, right), result, is_added=True)
+            write_product(writer, on, (of.n_in, n_terms, width), (left, right), result, is_added=True)
     dw = writer.moved(writer.arrays[2], writer.sum(writer.times(part, prod(of.w_shape)), panel))
     _write_window(writer, of, totals, dw)
 
@@ -108,9 +123,14 @@ def _three(writer: Writer, v: list[Any]) -> list[Any]:
 
 def _write_slopes(writer: Writer, by: Tiling, at: tuple[Any, Any], zeros: Any, slopes: Values) -> None:
     """A dY A^T of each tile of a block and channels of a panel, with zeros beyond the last row and column."""
-    of, (block, panel) = by.of, at
+    for half in range(slopes.n_halves):
+        _write_half(writer, by, (*at, half), zeros, slopes)
+
+
+def _write_half(writer: Writer, by: Tiling, at: tuple[Any, Any, int], zeros: Any, slopes: Values) -> None:
+    of, (block, panel, half) = by.of, at
     g, n_whole = writer.arrays[1], of.places[1] // 2
-    with tile_rows(writer, by, block) as (first, image, row):
+    with tile_rows(writer, by, block, half, slopes.n_halves) as (first, image, row):
         top = writer.times(row, 2)
         rows = [row_of(writer, g, of.y_shape, (image, writer.sum(top, r)), zeros) for r in range(2)]
 
@@ -126,7 +146,7 @@ def _write_slopes(writer: Writer, by: Tiling, at: tuple[Any, Any], zeros: Any, s
                 for r in range(4):
                     for s, found in enumerate(_four(writer, [column[r] for column in columns])):
                         there = slopes.at(writer, 4 * r + s, writer.sum(first, tile), out)
-                        writer.store(found, slopes.numbers, there)
+                        slopes.write(writer, found, there, half)
 
         with writer.loop(0, n_whole) as tile:
             write_tile(tile, 2)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 
 from fnn.kernels.geometry import Geometry
+from fnn.kernels.halves import in_float32, pairs_of
 from fnn.kernels.machine import Vectors
 from fnn.kernels.plan import Plan, parts_of
 from fnn.kernels.winograd import (
@@ -29,28 +31,52 @@ if TYPE_CHECKING:  # which needs llvmlite
 _PARTS = 32  # of the blocks: for as many threads
 
 
+class Convolution(NamedTuple):
+    """What there is to do.
+
+    Attributes:
+        by: the tiles.
+        dtype: of the images, and of what comes out.
+        is_paired: whether products are of bfloat16 numbers, those of two channels added up by one instruction.
+    """
+
+    by: Tiling
+    dtype: str
+    is_paired: bool
+
+
 def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
     """``None`` where there is no code, or none that is faster than another."""
-    by = tiling(geometry, on)
-    if by is None or dtype != jnp.float32:
+    by, name = tiling(geometry, on), jnp.dtype(dtype).name
+    if by is None or name not in ("float32", "bfloat16"):
         return None
+    of = Convolution(by, name, name == "bfloat16" and on.has_pairs)
     bounds = parts_of(by.n_blocks, _PARTS)
-    dtypes = ("float32",) * 3
-    return Plan(by, by.lanes, dtypes, geometry.y_shape, bounds, lambda x, w: (x, from_window(w)), lambda y: y)
+    dtypes = name, "uint32" if of.is_paired else "float32", name
+    return Plan(of, by.lanes, dtypes, geometry.y_shape, bounds, partial(_prepared, of.is_paired), lambda y: y)
 
 
-def write(writer: Writer, by: Tiling, on: Vectors) -> None:
+def _prepared(is_paired: bool, x: Any, w: Any) -> tuple[Any, Any]:
+    values = from_window(in_float32(w))
+    return x, pairs_of(values[:, ::2], values[:, 1::2]) if is_paired else values
+
+
+def write(writer: Writer, convolution: Convolution, on: Vectors) -> None:
     """Computes ``y`` from ``x`` and the 16 values of the window."""
+    by, dtype, is_paired = convolution
     of = by.of
-    zeros = zeros_of(writer, of.size[1] * of.n_in)
-    patches, products = (values_of(writer, by.n_tiles, count) for count in (of.n_in, of.n_out))
+    zeros = zeros_of(writer, of.size[1] * of.n_in, dtype)
+    patches = values_of(writer, by.n_tiles, of.n_in, "bfloat16" if is_paired else "float32")
+    products = values_of(writer, by.n_tiles, of.n_out)
+    numbers, at_once = (writer.as_pairs(patches.numbers), 2) if is_paired else (patches.numbers, 1)
+    n_terms = of.n_in // at_once
     with writer.loop(*writer.part) as block:
         write_patches(writer, by, block, zeros, patches)
         with writer.loop(0, N_VALUES) as value:
-            left = Matrix(patches.numbers, writer.times(value, patches.apart), (of.n_in, 1))
-            right = Matrix(writer.arrays[1], writer.times(value, of.n_in * of.n_out), (of.n_out, 1))
+            left = Matrix(numbers, writer.times(value, patches.apart // at_once), (n_terms, 1))
+            right = Matrix(writer.arrays[1], writer.times(value, n_terms * of.n_out), (of.n_out, 1))
             result = Matrix(products.numbers, writer.times(value, products.apart), (of.n_out, 1))
-            write_product(writer, on, (by.n_tiles, of.n_in, of.n_out), (left, right), result, is_added=False)
+            write_product(writer, on, (by.n_tiles, n_terms, of.n_out), (left, right), result, is_added=False)
         _write_places(writer, by, block, products)
 
 

@@ -120,12 +120,16 @@ class Writer:
 
     # Numbers in memory
 
-    def memory(self, count: int) -> Any:
-        """A pointer to so many float32 numbers beside the arrays, which are there until the function ends."""
+    def memory(self, count: int, dtype: str = "float32") -> Any:
+        """A pointer to so many numbers beside the arrays, which are there until the function ends."""
         with self._builder.goto_entry_block():
-            numbers = self._builder.alloca(FLOAT, INDEX(count))
+            numbers = self._builder.alloca(_KINDS[dtype], INDEX(count))
         numbers.align = 4 * self.lanes
         return numbers
+
+    def as_pairs(self, pointer: Any) -> Any:
+        """A pointer to pairs of bfloat16 numbers, from one to such numbers."""
+        return self._builder.bitcast(pointer, _INT32.as_pointer())
 
     def moved(self, pointer: Any, by: Any) -> Any:
         """A pointer to a later number."""
@@ -167,12 +171,29 @@ class Writer:
             vector = self._halved(vector)
         self._aligned(self._builder.store(vector, self._at(pointer, at)))
 
+    def store_halved(self, vector: Any, pointer: Any, at: Any) -> None:
+        """Numbers as bfloat16, by an instruction that takes those below the normal ones to be 0."""
+        self._aligned(self._builder.store(self._by_instruction(vector), self._at(pointer, at)))
+
+    def store_half(self, vector: Any, pointer: Any, at: Any, half: int) -> None:
+        """The same as the first of pairs, before there is a second; or as the second of those that are there."""
+        numbers, place = self._builder.zext(self._by_instruction(vector), self._whole), self._at(pointer, at)
+        if half:
+            first = self._aligned(self._builder.load(place))
+            numbers = self._builder.or_(first, self._builder.shl(numbers, self._everywhere(16)))
+        self._aligned(self._builder.store(numbers, place))
+
+    def _by_instruction(self, vector: Any) -> Any:
+        kind = ir.FunctionType(ir.VectorType(_BFLOAT, self.lanes), [self._vector])
+        name = f"llvm.x86.avx512bf16.cvtneps2bf16.{32 * self.lanes}"
+        halved = self._builder.call(self._function_of(name, kind), [vector])
+        return self._builder.bitcast(halved, ir.VectorType(_HALF, self.lanes))
+
     def fetch(self, pointer: Any, at: Any) -> None:
         """Has the processor bring a number near, and its neighbours; which need not be there at all."""
         place = self._builder.gep(pointer, [self.index(at)])
         kind = ir.FunctionType(ir.VoidType(), [place.type, *[_INT32] * 3])
-        function = self._module.globals.get("llvm.prefetch.p0") or ir.Function(self._module, kind, "llvm.prefetch.p0")
-        self._builder.call(function, [place, _INT32(0), _INT32(3), _INT32(1)])
+        self._builder.call(self._function_of("llvm.prefetch.p0", kind), [place, _INT32(0), _INT32(3), _INT32(1)])
 
     def transposed(self, rows: Sequence[Any]) -> list[Any]:
         """Vectors of the first, second and following numbers of up to as many vectors as they have lanes.
@@ -241,8 +262,7 @@ class Writer:
         else:
             given, name = [first, second, sum_], f"llvm.fma.v{self.lanes}f32"
         kind = ir.FunctionType(self._vector, [value.type for value in given])
-        function = self._module.globals.get(name) or ir.Function(self._module, kind, name)
-        self._builder.store(self._builder.call(function, given), register)
+        self._builder.store(self._builder.call(self._function_of(name, kind), given), register)
 
     def _computable(self, value: Any) -> Any:
         """A bfloat16 number, or a vector of them, as float32: the upper half of one."""
@@ -278,8 +298,11 @@ class Writer:
     def _masked(self, what: str, result: Any, given: Sequence[Any]) -> Any:
         name = f"llvm.masked.{what}.v{self.lanes}f32.p0"
         kind = ir.FunctionType(result, [value.type for value in given])
-        function = self._module.globals.get(name) or ir.Function(self._module, kind, name)
-        return self._builder.call(function, given)
+        return self._builder.call(self._function_of(name, kind), given)
+
+    def _function_of(self, name: str, kind: Any) -> Any:
+        """One of LLVM's own functions."""
+        return self._module.globals.get(name) or ir.Function(self._module, kind, name)
 
     def _aligned(self, access: Any) -> Any:
         access.align = 2  # a vector begins at any number, of 16 bits or more

@@ -1,6 +1,8 @@
 """Windows of 3 x 3 by fewer multiplications: the algorithm, the numbers, their bounds, and where it is taken."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from math import prod
 
 import jax
@@ -10,7 +12,8 @@ import pytest
 from jax import lax
 
 import verify
-from fnn.kernels import Geometry, backward, forward, winograd, winograd_backward, winograd_forward
+from fnn.kernels import Geometry, backward, forward, machine, making, winograd, winograd_backward, winograd_forward
+from fnn.kernels.machine import AVX2, Vectors
 from fnn.lowering import canonical
 from tests.fnn.kernels.calling import MACHINES, ON, called, function
 
@@ -75,6 +78,17 @@ def arrays(kernel, of, of_numbers):
     return [of_numbers(rng, shape).astype(np.float32) for shape in shapes]
 
 
+def in_halves(kernel, first, second, of, on):
+    """What the code makes of bfloat16, in what it gives."""
+    first, second = jnp.asarray(first, jnp.bfloat16), jnp.asarray(second, jnp.bfloat16)
+    plan = kernel.plan(of, jnp.bfloat16, on)
+    code, given = function(kernel, plan, on), [np.asarray(array) for array in plan.prepared(first, second)]
+    result = np.full(plan.shape, np.nan, plan.dtypes[2])
+    for part, (begin, end) in enumerate(pairwise(plan.bounds)):
+        code(*(array.ctypes.data for array in given), result.ctypes.data, begin, end, part)
+    return plan.finished(jnp.asarray(result))
+
+
 def normal(rng, shape):
     return rng.normal(size=shape)
 
@@ -127,6 +141,44 @@ def test_how_far_from_exact(kernel):
     value = exact(kernel, *given, of)
     here, there = (np.std(computed(one, *given, of, ON) - value) for one in (kernel, DIRECT[kernel]))
     assert 0 < here < 2 * there
+
+
+def small(rng, shape):
+    """Such that bfloat16 holds all values of patches, of windows and of tiles."""
+    return 4 * rng.integers(-2, 3, shape)
+
+
+@pytest.mark.parametrize("on", [*MACHINES, *([ON._replace(has_pairs=False)] if ON and ON.has_pairs else [])])
+@by_kernel
+@pytest.mark.parametrize("name", ["even", "odd", "half vectors", "channels in panels", "crowded"])
+def test_bfloat16(name, kernel, on):
+    of = GEOMETRIES[name]
+    given = arrays(kernel, of, small)
+    wanted = jnp.asarray(exact(kernel, *given, of), jnp.bfloat16)
+    result = in_halves(kernel, *given, of, on)
+    assert result.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(result, wanted)
+    first, second = (np.asarray(jnp.asarray(array, jnp.bfloat16), np.float32) for array in arrays(kernel, of, normal))
+    value = exact(kernel, first, second, of)
+    result = np.asarray(in_halves(kernel, first, second, of, on), np.float64)
+    most = 6e-3 if on.has_pairs else 2e-3  # of what is multiplied in bfloat16, and of what comes out in it
+    assert np.std(result - value) < most * np.std(value)
+
+
+def test_an_odd_block_has_no_pairs_of_tiles():
+    of = geometry(25, (14, 14), 32, 32)
+    on = AVX2._replace(has_pairs=True)
+    assert winograd.tiling(of, on).at_once % 2 == 1
+    assert winograd_backward.plan(of, jnp.bfloat16, on) is None
+    assert winograd_backward.plan(of, jnp.bfloat16, AVX2) is not None
+
+
+@pytest.mark.parametrize("on", [*MACHINES, Vectors(16, 32, "skylake-avx512")], ids=lambda on: f"{on.lanes} {on.cpu}")
+@by_kernel
+@pytest.mark.parametrize("dtype", [np.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
+def test_code_calls_nothing_that_is_not_there(on, kernel, dtype):
+    code = machine.compiled(making.module(kernel, kernel.plan(GEOMETRIES["half vectors"], dtype, on), on), on)
+    assert not re.findall(rb"\0(__\w+|mem\w+)(?=\0)", code)
 
 
 class _Numbers:
@@ -235,7 +287,7 @@ def test_where_there_is_no_code():
     for kernel in KERNELS:
         assert kernel.plan(of, np.float32, ON) is not None
         assert kernel.plan(of, np.float64, ON) is None
-        assert kernel.plan(of, jnp.bfloat16, ON) is None
+        assert kernel.plan(of, np.float16, ON) is None
         assert all(kernel.plan(other, np.float32, ON) is None for other in others)
 
 
