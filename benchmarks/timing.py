@@ -266,7 +266,9 @@ def first_steps(network: str, timeout: float = TIMEOUT) -> dict[str, Any]:
     program = [sys.executable, "-c", _FIRST_STEP.format(network=network)]
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "XDG_CACHE_HOME": folder}
-        environment.pop("FNN_CACHE", None)
+        # Python is to keep what it makes of fnn's sources, as it does for a user.
+        for switch in ("FNN_CACHE", "PYTHONDONTWRITEBYTECODE"):
+            environment.pop(switch, None)
         for state in ("cold", "warm", "warm"):
             begin = time.time()
             try:

@@ -85,6 +85,7 @@ _held: list[Any] = []  # code is there as long as what made it, or read it
 _lock = Lock()  # LLVM works on one module at a time
 
 
+@cache
 def processor(on: Vectors) -> tuple[str, str]:
     """Which processor code is for, and what it can do, in LLVM's words."""
     from llvmlite import binding
