@@ -6,8 +6,9 @@ window of numbers stays in registers and the image passes by: nothing is built, 
 product calls a library there, which brings its factors into an order of its own first and is slow with few columns or
 rows; here they are taken as they lie, either of them transposed or not.
 
-``forward`` and ``backward`` write the loops of a convolution, ``product`` and ``inner`` those of a matrix product, in
-the intermediate language of LLVM, by what ``writing`` offers; ``machine`` makes machine code of it, for what this
+``forward`` and ``backward`` write the loops of a convolution, ``winograd_forward`` and ``winograd_backward`` those of
+one with a window of 3 x 3, by fewer multiplications, ``product`` and ``inner`` those of a matrix product, in the
+intermediate language of LLVM, by what ``writing`` offers; ``machine`` makes machine code of it, for what this
 processor can do; ``handler`` lets XLA call it, from several threads; ``making`` does all that beside JAX's own work, as
 a ``plan`` says, and what it makes is ``kept``. ``operations`` are these as operations of JAX, with another form beside
 each for wherever there is no such code.

@@ -28,31 +28,36 @@ _API = ir.LiteralStructType([*_HEAD, _VERSION, *[_POINTER] * 14])  # its own dat
 _SCHEDULE_GIVEN = ir.LiteralStructType([*_HEAD, _POINTER, _POINTER, _POINTER])  # context, task, what the task gets
 _THREADS_GIVEN = ir.LiteralStructType([*_HEAD, _POINTER, _LONG.as_pointer()])  # context, number
 _ERROR_GIVEN = ir.LiteralStructType([*_HEAD, _POINTER])
-_DESTROY, _SCHEDULE, _THREADS = 6, 15, 16  # where functions are in the API
+_ERROR_TO_BE = ir.LiteralStructType([*_HEAD, _POINTER, _INT])  # message, code
+_CREATE, _DESTROY, _SCHEDULE, _THREADS = 4, 6, 15, 16  # where functions are in the API
+_RESOURCE_EXHAUSTED = 8
 _METADATA_EXTENSION = 1
 _MAJOR = 0
 
+_LINE = 64  # bytes that a cache brings at a time
 _PAUSES = 1024  # of a waiting thread, before it lets others have its core
 
 
-def write(module: ir.Module, name: str, work: Any, bounds: Sequence[int]) -> None:
+def write(module: ir.Module, name: str, work: Any, bounds: Sequence[int], n_scratch: int = 0) -> None:
     """The function ``name``, for :func:`jax.ffi.register_ffi_target`.
 
     Args:
         module: what it is added to.
         name: of the function.
         work: the function to be called: of pointers, the last to what comes out, of the first and the last number of a
-            part, and of the number of the part.
+            part, of the number of the part, and of a pointer to scratch memory.
         bounds: where the parts begin, and the end of the last.
+        n_scratch: bytes of scratch memory. Each thread asks the system for its own, once per call: a stack may have no
+            room for it, and that of a part would be given back too often.
     """
-    n_arrays = len(work.args) - 3
+    n_arrays = len(work.args) - 4
     job = ir.LiteralStructType([_INT, _INT, _INT, ir.ArrayType(_POINTER, n_arrays)])  # next part, done, users, arrays
     n_parts = len(bounds) - 1
     limits = ir.GlobalVariable(module, ir.ArrayType(_LONG, n_parts + 1), f"{name}_bounds")
     limits.initializer, limits.global_constant = ir.Constant(limits.value_type, bounds), True
     parts = _parts(module, f"{name}_parts", work, job, limits)
-    task = _task(module, f"{name}_task", parts, job)
-    _call(module, name, parts, task, job, n_parts)
+    task = _task(module, f"{name}_task", parts, job, n_scratch)
+    _call(module, name, parts, task, job, n_parts, n_scratch)
 
 
 def _field(build: ir.IRBuilder, pointer: Any, *path: int) -> Any:
@@ -69,12 +74,12 @@ def _outside(module: ir.Module, name: str, result: Any, *kinds: Any) -> Any:
 
 def _parts(module: ir.Module, name: str, work: Any, job: Any, limits: Any) -> Any:
     """A function that does the parts of a job until all are taken."""
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [job.as_pointer()]), name)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [job.as_pointer(), _POINTER]), name)
     function.linkage = "internal"
     build = ir.IRBuilder(function.append_basic_block())
     again, take, end = (function.append_basic_block() for _ in range(3))
-    (given,) = function.args
-    pointers = [_read(build, given, 3, number) for number in range(len(work.args) - 3)]
+    given, scratch = function.args
+    pointers = [_read(build, given, 3, number) for number in range(len(work.args) - 4)]
     arrays = [build.bitcast(pointer, arg.type) for pointer, arg in zip(pointers, work.args, strict=False)]
     build.branch(again)
     build.position_at_end(again)
@@ -83,7 +88,7 @@ def _parts(module: ir.Module, name: str, work: Any, job: Any, limits: Any) -> An
     build.position_at_end(take)
     first = build.load(build.gep(limits, [_INT(0), part]))
     last = build.load(build.gep(limits, [_INT(0), build.add(part, _INT(1))]))
-    build.call(work, [*arrays, first, last, build.zext(part, _LONG)])
+    build.call(work, [*arrays, first, last, build.zext(part, _LONG), scratch])
     build.atomic_rmw("add", _field(build, given, 1), _INT(1), "release")
     build.branch(again)
     build.position_at_end(end)
@@ -98,12 +103,26 @@ def _leave(module: ir.Module, build: ir.IRBuilder, job: Any) -> None:
         build.call(_outside(module, "free", ir.VoidType(), _POINTER), [build.bitcast(job, _POINTER)])
 
 
-def _task(module: ir.Module, name: str, parts: Any, job: Any) -> Any:
-    """What another thread does."""
+def _scratch(module: ir.Module, build: ir.IRBuilder, n_bytes: int) -> tuple[Any, Any, Any]:
+    """Memory, from where in it numbers may begin, and whether there is none though there should be."""
+    nothing = ir.Constant(_POINTER, None)
+    if n_bytes == 0:
+        return nothing, nothing, ir.IntType(1)(0)
+    memory = build.call(_outside(module, "malloc", _POINTER, _LONG), [_LONG(n_bytes + _LINE)])
+    beyond = build.and_(build.ptrtoint(memory, _LONG), _LONG(_LINE - 1))
+    start = build.gep(memory, [build.sub(_LONG(_LINE), beyond)])
+    return memory, start, build.icmp_unsigned("==", memory, nothing)
+
+
+def _task(module: ir.Module, name: str, parts: Any, job: Any, n_scratch: int) -> Any:
+    """What another thread does; nothing, if there is no memory for it."""
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_POINTER]), name)
     build = ir.IRBuilder(function.append_basic_block())
     given = build.bitcast(function.args[0], job.as_pointer())
-    build.call(parts, [given])
+    memory, scratch, has_none = _scratch(module, build, n_scratch)
+    with build.if_then(build.not_(has_none)):
+        build.call(parts, [given, scratch])
+    build.call(_outside(module, "free", ir.VoidType(), _POINTER), [memory])
     _leave(module, build, given)
     build.ret_void()
     return function
@@ -114,7 +133,7 @@ def _size(build: ir.IRBuilder, kind: Any) -> Any:
     return build.ptrtoint(end, _LONG)
 
 
-def _call(module: ir.Module, name: str, parts: Any, task: Any, job: Any, n_parts: int) -> None:
+def _call(module: ir.Module, name: str, parts: Any, task: Any, job: Any, n_parts: int, n_scratch: int) -> None:
     function = ir.Function(module, ir.FunctionType(_POINTER, [_POINTER]), name)
     build = ir.IRBuilder(function.append_basic_block())
     nothing = ir.Constant(_POINTER, None)
@@ -122,6 +141,9 @@ def _call(module: ir.Module, name: str, parts: Any, task: Any, job: Any, n_parts
     api = build.bitcast(_read(build, frame, 2), _API.as_pointer())
     _answer(build, _read(build, frame, 1), api)
 
+    memory, scratch, has_none = _scratch(module, build, n_scratch)
+    with build.if_then(has_none):
+        build.ret(_failure(module, build, api, f"fnn: no memory, {n_scratch} bytes were asked for"))
     at = build.call(_outside(module, "malloc", _POINTER, _LONG), [_size(build, job)])
     given = build.bitcast(at, job.as_pointer())
     n_arrays = job.elements[3].count
@@ -138,7 +160,8 @@ def _call(module: ir.Module, name: str, parts: Any, task: Any, job: Any, n_parts
     context = _read(build, frame, 3)
     helpers = _helpers(build, api, context, n_parts)
     _repeat(build, helpers, lambda: _ask(module, build, api, context, given, task))
-    build.call(parts, [given])
+    build.call(parts, [given, scratch])
+    build.call(_outside(module, "free", ir.VoidType(), _POINTER), [memory])
 
     # What is left is being done by others.
     before, wait, over = build.block, function.append_basic_block(), function.append_basic_block()
@@ -155,6 +178,16 @@ def _call(module: ir.Module, name: str, parts: Any, task: Any, job: Any, n_parts
     build.position_at_end(over)
     _leave(module, build, given)
     build.ret(nothing)
+
+
+def _failure(module: ir.Module, build: ir.IRBuilder, api: Any, message: str) -> Any:
+    """An error of XLA's."""
+    text = bytearray(f"{message}\0".encode())
+    held = ir.GlobalVariable(module, ir.ArrayType(_BYTE, len(text)), module.get_unique_name("message"))
+    held.initializer, held.global_constant = ir.Constant(held.value_type, text), True
+    given = _given(build, _ERROR_TO_BE, build.bitcast(held, _POINTER), _INT(_RESOURCE_EXHAUSTED))
+    kind = ir.FunctionType(_POINTER, [_POINTER]).as_pointer()
+    return build.call(build.bitcast(_read(build, api, _CREATE), kind), [given])
 
 
 def _answer(build: ir.IRBuilder, extension: Any, api: Any) -> None:

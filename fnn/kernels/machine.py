@@ -20,7 +20,7 @@ class Vectors(NamedTuple):
         lanes: float32 numbers in a vector.
         registers: how many vectors it holds at a time.
         cpu: the processor, in LLVM's words; ``None`` for the one at hand.
-        has_pairs: whether it adds up products of pairs of bfloat16 numbers.
+        has_pairs: whether it adds up products of pairs of bfloat16 numbers, and has nothing that is faster for them.
     """
 
     lanes: int
@@ -62,7 +62,10 @@ def _of_processor() -> Vectors | None:
     has = _flags()
     if not {"avx2", "fma"} <= has:
         return None
-    return Vectors(16, 32, None, "avx512_bf16" in has) if "avx512f" in has else AVX2
+    has_pairs = (
+        "avx512_bf16" in has and "amx_bf16" not in has
+    )  # oneDNN knows the matrix units, which are not tried here
+    return Vectors(16, 32, None, has_pairs) if "avx512f" in has else AVX2
 
 
 def _is_installed(name: str) -> bool:

@@ -15,7 +15,7 @@ from fnn.kernels.machine import Vectors
 from fnn.kernels.plan import Plan
 
 Kernel = ModuleType
-"""``forward``, ``backward``, ``product`` or ``inner``: has a ``plan`` of an operation, and does ``write`` its code."""
+"""``forward``, for example: has a ``plan`` of an operation, and does ``write`` its code."""
 
 
 class _Making:
@@ -64,5 +64,5 @@ def module(kernel: Kernel, plan: Plan, on: Vectors) -> str:
     writer = Writer(written, "work", plan.lanes, plan.dtypes)
     kernel.write(writer, plan.sizes, on)
     writer.done()
-    handler.write(written, "call", writer.function, plan.bounds)
+    handler.write(written, "call", writer.function, plan.bounds, writer.n_scratch)
     return str(written)

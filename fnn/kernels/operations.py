@@ -54,7 +54,7 @@ def convolution(x: Any, w: Any, geometry: Geometry, reference: Reference, *, is_
 
 def can_convolve(geometry: Geometry, dtype: Any) -> bool:
     """Whether there is code for the convolution of images and a window of a dtype."""
-    return _has_plan(forward, geometry, dtype)
+    return any(_has_plan(kernel, geometry, dtype) for kernel in (winograd_forward, forward))
 
 
 def window_gradient(x: Any, g: Any, geometry: Geometry, reference: Reference, *, is_direct: bool = False) -> Any:

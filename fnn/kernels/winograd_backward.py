@@ -39,26 +39,23 @@ class Sums(NamedTuple):
 
     Attributes:
         by: the tiles.
-        dtype: of the image and the gradient.
-        is_paired: whether products are of bfloat16 numbers, those of two tiles added up by one instruction.
+        dtype: of the image and the gradient. In bfloat16 one instruction adds up the products of two tiles.
         n_parts: of the tiles, each with sums of its own.
         n_panels: of the channels out, which are computed one after the other.
     """
 
     by: Tiling
     dtype: str
-    is_paired: bool
     n_parts: int
     n_panels: int
 
 
 def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
     """``None`` where there is no code, or none that is faster than another."""
-    of, name = geometry, jnp.dtype(dtype).name
-    is_paired = name == "bfloat16" and on.has_pairs
-    by = tiling(of, on, by_two=is_paired)
-    if by is None or name not in ("float32", "bfloat16"):
+    of, by = geometry, tiling(geometry, dtype, on)
+    if by is None:
         return None
+    name = jnp.dtype(dtype).name
     n_parts = min(_PARTS, by.n_blocks, by.n_blocks * by.n_tiles // _TILES, _NUMBERS // prod(of.w_shape))
     n_vectors = of.n_out // by.lanes
     counts = (count for count in range(1, n_vectors + 1) if n_vectors % count == 0)
@@ -66,7 +63,7 @@ def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
     if not n_parts or not n_panels:
         return None
     shape, bounds = (n_parts, *of.w_shape), tuple(range(n_parts * n_panels + 1))
-    sums = Sums(by, name, is_paired, n_parts, n_panels)
+    sums = Sums(by, name, n_parts, n_panels)
     return Plan(
         sums,
         by.lanes,
@@ -80,7 +77,7 @@ def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
 
 def write(writer: Writer, sums: Sums, on: Vectors) -> None:
     """Computes ``dw`` of each part from ``x`` and ``g``, a panel at a time."""
-    by, dtype, is_paired, n_parts, n_panels = sums
+    by, dtype, n_parts, n_panels = sums
     of = by.of
     width = of.n_out // n_panels
     part = writer.divided(writer.part_number, n_panels)
@@ -88,7 +85,7 @@ def write(writer: Writer, sums: Sums, on: Vectors) -> None:
     totals = values_of(writer, of.n_in, width)
     write_zeros(writer, totals.numbers, N_VALUES * totals.apart)
     zeros = zeros_of(writer, max(of.size[1] * of.n_in, of.places[1] * of.n_out), dtype)
-    kind, n_terms = ("uint32", by.n_tiles // 2) if is_paired else ("float32", by.n_tiles)
+    kind, n_terms = ("uint32", by.n_tiles // 2) if dtype == "bfloat16" else ("float32", by.n_tiles)
     patches, slopes = (values_of(writer, by.n_tiles, count, kind) for count in (of.n_in, width))
     first, last = (writer.divided(writer.times(at, by.n_blocks), n_parts) for at in (part, writer.sum(part, 1)))
     with writer.loop(first, last) as block:

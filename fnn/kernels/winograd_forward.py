@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
@@ -36,35 +35,33 @@ class Convolution(NamedTuple):
 
     Attributes:
         by: the tiles.
-        dtype: of the images, and of what comes out.
-        is_paired: whether products are of bfloat16 numbers, those of two channels added up by one instruction.
+        dtype: of the images, and of what comes out. In bfloat16 one instruction adds up the products of two channels.
     """
 
     by: Tiling
     dtype: str
-    is_paired: bool
 
 
 def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
     """``None`` where there is no code, or none that is faster than another."""
-    by, name = tiling(geometry, on), jnp.dtype(dtype).name
-    if by is None or name not in ("float32", "bfloat16"):
+    by = tiling(geometry, dtype, on)
+    if by is None:
         return None
-    of = Convolution(by, name, name == "bfloat16" and on.has_pairs)
+    name = jnp.dtype(dtype).name
     bounds = parts_of(by.n_blocks, _PARTS)
-    dtypes = name, "uint32" if of.is_paired else "float32", name
-    return Plan(of, by.lanes, dtypes, geometry.y_shape, bounds, partial(_prepared, of.is_paired), lambda y: y)
+    dtypes = name, "uint32" if name == "bfloat16" else "float32", name
+    return Plan(Convolution(by, name), by.lanes, dtypes, geometry.y_shape, bounds, _prepared, lambda y: y)
 
 
-def _prepared(is_paired: bool, x: Any, w: Any) -> tuple[Any, Any]:
+def _prepared(x: Any, w: Any) -> tuple[Any, Any]:
     values = from_window(in_float32(w))
-    return x, pairs_of(values[:, ::2], values[:, 1::2]) if is_paired else values
+    return x, pairs_of(values[:, ::2], values[:, 1::2]) if w.dtype == jnp.bfloat16 else values
 
 
 def write(writer: Writer, convolution: Convolution, on: Vectors) -> None:
     """Computes ``y`` from ``x`` and the 16 values of the window."""
-    by, dtype, is_paired = convolution
-    of = by.of
+    by, dtype = convolution
+    of, is_paired = by.of, dtype == "bfloat16"
     zeros = zeros_of(writer, of.size[1] * of.n_in, dtype)
     patches = values_of(writer, by.n_tiles, of.n_in, "bfloat16" if is_paired else "float32")
     products = values_of(writer, by.n_tiles, of.n_out)
@@ -103,10 +100,11 @@ def _write_places(writer: Writer, by: Tiling, block: Any, products: Values) -> N
                     for s in range(width):
                         writer.store(lower[s], y, writer.sum(at, out, (of.places[1] + s) * of.n_out))
 
-        with writer.loop(0, n_whole) as tile:
-            write_tile(tile, 2)
-        if of.places[1] % 2:
-            write_tile(n_whole, 1)
+        with writer.when(-1, row):
+            with writer.loop(0, n_whole) as tile:
+                write_tile(tile, 2)
+            if of.places[1] % 2:
+                write_tile(n_whole, 1)
 
 
 def _two(writer: Writer, p: list[Any]) -> tuple[Any, Any]:

@@ -11,6 +11,8 @@ from llvmlite import ir
 INDEX = ir.IntType(64)
 FLOAT = ir.FloatType()
 _INT32 = ir.IntType(32)
+_BYTE = ir.IntType(8)
+_LINE = 64  # bytes that a cache brings at a time
 
 
 class _BFloat(ir.Type):  # type: ignore[misc]
@@ -29,23 +31,26 @@ class Writer:
     """Writes a function that computes an array from two.
 
     Attributes:
-        function: the function, without result: of pointers to the three arrays, and of what is below.
+        function: the function, without result: of pointers to the three arrays, of what is below, and of a pointer to
+            as much scratch memory as it needs.
         arrays: the pointers.
         part: the first number of a part, such as an image, and the one after its last.
         part_number: which part it is.
         lanes: float32 numbers in a vector.
+        n_scratch: bytes of scratch memory.
 
     ``dtypes`` are those of the arrays: ``"float32"``; ``"bfloat16"``, whose numbers are computed with in float32; or
     ``"uint32"`` for two bfloat16 numbers, whose products with two others are added up by one instruction.
     """
 
     def __init__(self, module: ir.Module, name: str, lanes: int, dtypes: Sequence[str]) -> None:
-        kinds = [_KINDS[dtype].as_pointer() for dtype in dtypes] + [INDEX] * 3
+        kinds = [*(_KINDS[dtype].as_pointer() for dtype in dtypes), *[INDEX] * 3, _BYTE.as_pointer()]
         self.function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
         self.function.linkage = "internal"
         arguments: Sequence[Any] = self.function.args
         self.arrays, self.part, self.part_number = arguments[:3], arguments[3:5], arguments[5]
         self.lanes, self._vector = lanes, ir.VectorType(FLOAT, lanes)
+        self.n_scratch = 0
         self._whole = ir.VectorType(_INT32, lanes)
         self._module = module
         self._builder = ir.IRBuilder(self.function.append_basic_block())
@@ -120,12 +125,20 @@ class Writer:
 
     # Numbers in memory
 
-    def memory(self, count: int, dtype: str = "float32") -> Any:
-        """A pointer to so many numbers beside the arrays, which are there until the function ends."""
+    def memory(self, count: int) -> Any:
+        """A pointer to so many float32 numbers on the stack, a few thousand at most."""
         with self._builder.goto_entry_block():
-            numbers = self._builder.alloca(_KINDS[dtype], INDEX(count))
+            numbers = self._builder.alloca(FLOAT, INDEX(count))
         numbers.align = 4 * self.lanes
         return numbers
+
+    def scratch(self, count: int, dtype: str = "float32") -> Any:
+        """A pointer to so many numbers for which a thread's stack may have no room."""
+        kind = _KINDS[dtype]
+        place = self._builder.gep(self.function.args[6], [INDEX(self.n_scratch)])
+        bytes_each = 4 if kind in (FLOAT, _INT32) else 2
+        self.n_scratch += -(-count * bytes_each // _LINE) * _LINE
+        return self._builder.bitcast(place, kind.as_pointer())
 
     def as_pairs(self, pointer: Any) -> Any:
         """A pointer to pairs of bfloat16 numbers, from one to such numbers."""

@@ -13,7 +13,9 @@ n = m + r - 1, there are n of them:
 
 and for infinity A and G are 1 at their last q and p, B has the coefficients of the product over all i. The points are
 0, 1, -1, 2 and -2: a window of three columns takes 6 multiplications for 4 columns instead of 12. Along the rows it
-slides as ever; in two dimensions there would be fewer multiplications still, and more numbers to move.
+slides as ever; in two dimensions there would be fewer multiplications still, and more numbers to move, which pays only
+where they stay in a core's own cache: in machine code of our own (:mod:`fnn.kernels.winograd`). This is for where there
+is none, and for other windows.
 
 The sum over j, q and p of A[j, q] G[j, p] B[j, l] may be read in any direction. With x by tiles of m columns, whose
 results overlap and are added up,

@@ -2,7 +2,6 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from math import prod
 
 import jax
@@ -12,7 +11,18 @@ import pytest
 from jax import lax
 
 import verify
-from fnn.kernels import Geometry, backward, forward, machine, making, winograd, winograd_backward, winograd_forward
+from fnn.kernels import (
+    Geometry,
+    backward,
+    forward,
+    handler,
+    kept,
+    machine,
+    making,
+    winograd,
+    winograd_backward,
+    winograd_forward,
+)
 from fnn.kernels.machine import AVX2, Vectors
 from fnn.lowering import canonical
 from tests.fnn.kernels.calling import MACHINES, ON, called, function
@@ -66,27 +76,22 @@ def exact(kernel, first, second, of):
         return np.asarray(jax.vjp(lambda w: convolve(of)(first, w), jnp.zeros(of.w_shape))[1](second)[0])
 
 
-def computed(kernel, first, second, of, on):
-    plan = kernel.plan(of, np.float32, on)
-    given = (np.asarray(array) for array in plan.prepared(jnp.asarray(first), jnp.asarray(second)))
+def computed(kernel, first, second, of, on, dtype=np.float32):
+    plan = kernel.plan(of, dtype, on)
+    given = (np.asarray(array) for array in plan.prepared(jnp.asarray(first, dtype), jnp.asarray(second, dtype)))
     return np.asarray(plan.finished(jnp.asarray(called(kernel, plan, *given, on))))
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """It is taken wherever it can be."""
+    monkeypatch.setattr(winograd, "_pays", lambda of, dtype: True)
 
 
 def arrays(kernel, of, of_numbers):
     rng = np.random.default_rng(0)
     shapes = of.x_shape, of.w_shape if kernel in (winograd_forward, forward) else of.y_shape
     return [of_numbers(rng, shape).astype(np.float32) for shape in shapes]
-
-
-def in_halves(kernel, first, second, of, on):
-    """What the code makes of bfloat16, in what it gives."""
-    first, second = jnp.asarray(first, jnp.bfloat16), jnp.asarray(second, jnp.bfloat16)
-    plan = kernel.plan(of, jnp.bfloat16, on)
-    code, given = function(kernel, plan, on), [np.asarray(array) for array in plan.prepared(first, second)]
-    result = np.full(plan.shape, np.nan, plan.dtypes[2])
-    for part, (begin, end) in enumerate(pairwise(plan.bounds)):
-        code(*(array.ctypes.data for array in given), result.ctypes.data, begin, end, part)
-    return plan.finished(jnp.asarray(result))
 
 
 def normal(rng, shape):
@@ -101,7 +106,7 @@ def whole(rng, shape):
 @by_machine
 @by_kernel
 @pytest.mark.parametrize("of", GEOMETRIES.values(), ids=GEOMETRIES)
-def test_numbers_and_bounds(of, kernel, on):
+def test_numbers_and_bounds(of, kernel, on, always):
     if kernel.plan(of, np.float32, on) is None:
         assert on.lanes_for(np.gcd(of.n_in, of.n_out)) == 0
         pytest.skip("there is no code")
@@ -113,7 +118,7 @@ def test_numbers_and_bounds(of, kernel, on):
     assert error <= 6e-6 * np.sqrt(n_terms)
 
 
-def test_random_geometries():
+def test_random_geometries(always):
     rng = np.random.default_rng(1)
     done = 0
     for _ in range(40):
@@ -123,19 +128,18 @@ def test_random_geometries():
         sizes = int(rng.integers(1, 60)), tuple(map(int, size)), *map(int, rng.choice([4, 8, 16, 24, 32, 40, 64], 2))
         of = geometry(*sizes, tuple(tuple(map(int, pad)) for pad in pads))
         for kernel in KERNELS:
-            for on in MACHINES:
-                if kernel.plan(of, np.float32, on) is not None:
-                    given = arrays(kernel, of, whole)
-                    np.testing.assert_array_equal(
-                        computed(kernel, *given, of, on), exact(kernel, *given, of), err_msg=f"{of} {on.lanes}"
-                    )
+            for on, dtype in [*((on, np.float32) for on in MACHINES), (ON, jnp.bfloat16)]:
+                if kernel.plan(of, dtype, on) is not None:
+                    given = arrays(kernel, of, small)
+                    result, wanted = computed(kernel, *given, of, on, dtype), exact(kernel, *given, of)
+                    np.testing.assert_array_equal(result, jnp.asarray(wanted, dtype), err_msg=f"{of} {on.lanes}")
                     done += 1
     assert done > 40
 
 
 @by_kernel
 def test_how_far_from_exact(kernel):
-    """No farther than sums of products, which have more terms in a row; twice as far would be a fault."""
+    """Nearer than sums of products by code of ours, which have more terms in a row; twice as far would be a fault."""
     of = geometry(64, (14, 14), 32, 64)
     given = arrays(kernel, of, normal)
     value = exact(kernel, *given, of)
@@ -148,36 +152,57 @@ def small(rng, shape):
     return 4 * rng.integers(-2, 3, shape)
 
 
-@pytest.mark.parametrize("on", [*MACHINES, *([ON._replace(has_pairs=False)] if ON and ON.has_pairs else [])])
+needs_pairs = pytest.mark.skipif(ON is None or not ON.has_pairs, reason="no products of pairs")
+
+
+@needs_pairs
 @by_kernel
-@pytest.mark.parametrize("name", ["even", "odd", "half vectors", "channels in panels", "crowded"])
-def test_bfloat16(name, kernel, on):
-    of = GEOMETRIES[name]
+@pytest.mark.parametrize("of", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_bfloat16(of, kernel, always):
+    if kernel.plan(of, jnp.bfloat16, ON) is None:
+        assert ON.lanes_for(np.gcd(of.n_in, of.n_out)) == 0
+        pytest.skip("there is no code")
     given = arrays(kernel, of, small)
-    wanted = jnp.asarray(exact(kernel, *given, of), jnp.bfloat16)
-    result = in_halves(kernel, *given, of, on)
+    result = computed(kernel, *given, of, ON, jnp.bfloat16)
     assert result.dtype == jnp.bfloat16
-    np.testing.assert_array_equal(result, wanted)
-    first, second = (np.asarray(jnp.asarray(array, jnp.bfloat16), np.float32) for array in arrays(kernel, of, normal))
+    np.testing.assert_array_equal(result, jnp.asarray(exact(kernel, *given, of), jnp.bfloat16))
+
+
+@needs_pairs
+@by_kernel
+@pytest.mark.parametrize(("mean", "most"), [(0, 6e-3), (3, 1e-2), (10, 2e-2)])
+def test_how_far_from_exact_in_bfloat16(kernel, mean, most):
+    """What images have in common is multiplied with them, and rounded."""
+    of = geometry(64, (14, 14), 64, 64)
+    first, second = arrays(kernel, of, normal)
+    first, second = (np.asarray(jnp.asarray(array, jnp.bfloat16), np.float32) for array in (first + mean, second))
     value = exact(kernel, first, second, of)
-    result = np.asarray(in_halves(kernel, first, second, of, on), np.float64)
-    most = 6e-3 if on.has_pairs else 2e-3  # of what is multiplied in bfloat16, and of what comes out in it
-    assert np.std(result - value) < most * np.std(value)
+    assert np.std(computed(kernel, first, second, of, ON, jnp.bfloat16) - value) < most * np.std(value)
 
 
-def test_an_odd_block_has_no_pairs_of_tiles():
-    of = geometry(25, (14, 14), 32, 32)
-    on = AVX2._replace(has_pairs=True)
-    assert winograd.tiling(of, on).at_once % 2 == 1
-    assert winograd_backward.plan(of, jnp.bfloat16, on) is None
-    assert winograd_backward.plan(of, jnp.bfloat16, AVX2) is not None
+@by_kernel
+@pytest.mark.parametrize("images", [29, 31, 37])
+def test_blocks_that_do_not_come_out_even(images, kernel, always):
+    of = geometry(images, (14, 13), 32, 48)
+    by = winograd.tiling(of, np.float32, ON)
+    assert by.at_once * by.n_blocks > images * by.rows
+    for dtype in (np.float32, *([jnp.bfloat16] if ON.has_pairs else [])):
+        given = arrays(kernel, of, small)
+        np.testing.assert_array_equal(
+            computed(kernel, *given, of, ON, dtype), jnp.asarray(exact(kernel, *given, of), dtype)
+        )
 
 
 @pytest.mark.parametrize("on", [*MACHINES, Vectors(16, 32, "skylake-avx512")], ids=lambda on: f"{on.lanes} {on.cpu}")
 @by_kernel
 @pytest.mark.parametrize("dtype", [np.float32, jnp.bfloat16], ids=["float32", "bfloat16"])
-def test_code_calls_nothing_that_is_not_there(on, kernel, dtype):
-    code = machine.compiled(making.module(kernel, kernel.plan(GEOMETRIES["half vectors"], dtype, on), on), on)
+def test_code_calls_nothing_that_is_not_there(on, kernel, dtype, always):
+    plan = kernel.plan(GEOMETRIES["half vectors"], dtype, on)
+    if plan is None:
+        assert dtype == jnp.bfloat16
+        assert not on.has_pairs
+        pytest.skip("there is no code")
+    code = machine.compiled(making.module(kernel, plan, on), on)
     assert not re.findall(rb"\0(__\w+|mem\w+)(?=\0)", code)
 
 
@@ -237,7 +262,7 @@ def test_the_algorithm_is_proved(monkeypatch):
         verify.assert_gradient(tile, x, w, argnums=(0, 1))
 
 
-def test_what_is_not_finite_stays_where_it_is_seen():
+def test_what_is_not_finite_stays_where_it_is_seen(always):
     of = GEOMETRIES["odd"]
     x, w = arrays(winograd_forward, of, normal)
     x[1, 4, 4, 2], x[3, 0, 5, 1], x[5, 3, 0, 7] = np.inf, np.nan, -np.inf
@@ -264,20 +289,20 @@ def test_parts_in_any_order_and_at_once(kernel):
 
 
 def test_an_image_does_not_depend_on_the_others():
-    of = geometry(24, (8, 8), 16, 16)
+    of = geometry(24, (8, 8), 32, 32)
     x, w = arrays(winograd_forward, of, normal)
     alone = computed(winograd_forward, x[8:24], w, of._replace(images=16), ON)
     np.testing.assert_array_equal(alone, computed(winograd_forward, x, w, of, ON)[8:24])
 
 
-def test_where_there_is_no_code():
+def test_where_there_is_no_code(always):
     of = geometry(24, (8, 8), 16, 16)
     others = [
         of._replace(taps=(3, 2), places=(8, 9)),
         of._replace(strides=(2, 2), places=(4, 4)),
-        of._replace(margin=(3, 1)),
-        of._replace(margin=(-1, 1)),
-        of._replace(places=(8, 12)),
+        geometry(24, (8, 8), 16, 16, ((3, 3), (3, 3))),
+        geometry(24, (8, 8), 16, 16, ((1, 1), (-1, 1))),
+        geometry(24, (8, 8), 16, 16, ((1, 5), (1, 1))),
         of._replace(n_in=3),
         of._replace(n_out=10),
         of._replace(images=0),
@@ -288,7 +313,50 @@ def test_where_there_is_no_code():
         assert kernel.plan(of, np.float32, ON) is not None
         assert kernel.plan(of, np.float64, ON) is None
         assert kernel.plan(of, np.float16, ON) is None
+        assert kernel.plan(of, jnp.bfloat16, AVX2) is None
         assert all(kernel.plan(other, np.float32, ON) is None for other in others)
+
+
+@pytest.mark.parametrize(
+    ("of", "pays"),
+    [
+        (geometry(128, (14, 14), 32, 64), True),
+        (geometry(128, (32, 32), 16, 16), True),
+        (geometry(128, (7, 7), 64, 64), True),
+        (geometry(128, (4, 4), 64, 64), True),
+        (geometry(128, (28, 28), 8, 8), False),
+        (geometry(128, (32, 32), 16, 8), False),
+        (geometry(128, (3, 3), 64, 64), False),
+        (geometry(64, (1, 64), 64, 64), False),
+        (geometry(64, (7, 1), 64, 64), False),
+    ],
+)
+def test_it_is_taken_where_it_pays(of, pays):
+    """Margins are no work for the direct form, and tiles beyond the last place are for this one."""
+    assert all((kernel.plan(of, np.float32, ON) is not None) == pays for kernel in KERNELS)
+
+
+@by_kernel
+def test_memory(kernel, always):
+    """Numbers between the steps are no burden for a thread's stack, and fit a core's own cache."""
+    most, sizes = 0, [geometry(64, (14, 14), 64, 64), geometry(64, (128, 128), 64, 64), geometry(64, (7, 7), 256, 256)]
+    for of in sizes:
+        plan = kernel.plan(of, np.float32, ON)
+        text = making.module(kernel, plan, ON)
+        assert not re.search(r"alloca (float|i16|i32),", text)
+        most = max(most, *(int(number) for number in re.findall(r'call .* @"?malloc"?\(i64 (\d+)\)', text)))
+    assert 2**17 < most < 2**20
+
+
+def test_no_memory(monkeypatch):
+    """Is an error of XLA's, and nothing is computed."""
+    of, write = geometry(9, (13, 11), 32, 80), handler.write
+    monkeypatch.setattr(handler, "write", lambda *given: write(*given[:-1], 2**46))
+    monkeypatch.setattr(kept, "read", lambda name: None)
+    monkeypatch.setattr(kept, "write", lambda name, code: None)
+    x, w = (jnp.ones(shape, jnp.float32) for shape in (of.x_shape, of.w_shape))
+    with pytest.raises(jax.errors.JaxRuntimeError, match=f"no memory, {2**46} bytes"):
+        jax.jit(canonical(convolve(of)))(x, w).block_until_ready()
 
 
 def primitives(of, **told):
@@ -307,7 +375,7 @@ def primitives(of, **told):
 
 
 def test_it_is_taken_unless_a_precision_is_asked_for():
-    of, by_points = GEOMETRIES["odd"], ["fnn_winograd_convolution"] * 2 + ["fnn_winograd_window_gradient"]
+    of, by_points = geometry(24, (7, 9), 32, 64), ["fnn_winograd_convolution"] * 2 + ["fnn_winograd_window_gradient"]
     assert primitives(of) == by_points
     assert primitives(of, precision=lax.Precision.DEFAULT) == by_points
     assert primitives(of, precision="highest") == ["fnn_convolution"] * 2 + ["fnn_window_gradient"]
@@ -317,7 +385,7 @@ def test_it_is_taken_unless_a_precision_is_asked_for():
 
 
 def test_within_a_loop_and_its_transformations():
-    of = GEOMETRIES["odd"]
+    of = geometry(24, (7, 9), 32, 64)
     x, w = (jnp.asarray(array) for array in arrays(winograd_forward, of, normal))
 
     def last(x, w):
