@@ -121,20 +121,20 @@ def test_numbers_and_bounds(of, kernel, on, always):
 def test_random_geometries(always):
     rng = np.random.default_rng(1)
     done = 0
-    for _ in range(40):
+    while done < 24:
         size, pads = rng.integers(1, 20, 2), rng.integers(0, 3, (2, 2))
         if np.any(size + pads.sum(1) < 3):
             continue
         sizes = int(rng.integers(1, 60)), tuple(map(int, size)), *map(int, rng.choice([4, 8, 16, 24, 32, 40, 64], 2))
         of = geometry(*sizes, tuple(tuple(map(int, pad)) for pad in pads))
         for kernel in KERNELS:
+            given = arrays(kernel, of, small)
+            wanted = exact(kernel, *given, of)
             for on, dtype in [*((on, np.float32) for on in MACHINES), (ON, jnp.bfloat16)]:
                 if kernel.plan(of, dtype, on) is not None:
-                    given = arrays(kernel, of, small)
-                    result, wanted = computed(kernel, *given, of, on, dtype), exact(kernel, *given, of)
+                    result = computed(kernel, *given, of, on, dtype)
                     np.testing.assert_array_equal(result, jnp.asarray(wanted, dtype), err_msg=f"{of} {on.lanes}")
                     done += 1
-    assert done > 40
 
 
 @by_kernel
