@@ -1,7 +1,8 @@
 """Does fnn learn as well as its peers, epoch for epoch, and how long does each need for an accuracy?
 
     python -m benchmarks.to_accuracy --data-dir DIR [--target 0.99] [--seeds 5] [--epochs N] [--networks mlp,cnn]
-        [--systems fnn,pytorch,flax-linen] [--init he|own] [--python torch=PATH] [--json] [--out FILE]
+        [--systems fnn,pytorch,flax-linen] [--init he|own] [--dtype float32|bfloat16] [--python torch=PATH] [--json]
+        [--out FILE]
 
 The same network, Adam with the same rate, batches of 128 of the same images in an order that each system shuffles for
 itself; 96 of MNIST's 60,000 are left out, as systems differ in what they do with a smaller last batch. First weights
@@ -125,6 +126,7 @@ def measure(
     *,
     data_dir: str,
     init: str,
+    dtype: str,
     seeds: int,
     epochs: int,
     target: float,
@@ -134,8 +136,11 @@ def measure(
     """A row for each system on one network."""
     batch = NETWORKS[network].batch_size
     n_examples = len(mnist(NETWORKS[network], data_dir, "train")[1]) // batch * batch
-    order = {"network": network, "dtype": "float32", "data_dir": data_dir, "n_examples": n_examples, "init": init}
-    rows = [{"network": network, "system": system.name, "init": init, "examples": n_examples} for system in systems]
+    order = {"network": network, "dtype": dtype, "data_dir": data_dir, "n_examples": n_examples, "init": init}
+    rows = [
+        {"network": network, "system": system.name, "dtype": dtype, "init": init, "examples": n_examples}
+        for system in systems
+    ]
     workers: dict[int, Worker] = {}
     trainings: dict[int, list[dict[str, Any]]] = {}
     with progress(network, len(systems) * (seeds + 1)) as step, tempfile.TemporaryDirectory() as folder:
@@ -187,6 +192,12 @@ def main() -> None:
     parse.add_argument(
         "--init", choices=["he", "own"], default="he", help="the same law for all, or that of each system"
     )
+    parse.add_argument(
+        "--dtype",
+        choices=["float32", "bfloat16"],
+        default="float32",
+        help="what is computed in, by each system's option",
+    )
     parse.add_argument("--python", action="append", default=[], metavar="PACKAGE=PATH", help="as for benchmarks")
     parse.add_argument("--timeout", type=float, default=TIMEOUT, metavar="SECONDS", help="as for benchmarks")
     parse.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -214,6 +225,7 @@ def main() -> None:
             [_STOCK[name] for name in systems],
             data_dir=options.data_dir,
             init=options.init,
+            dtype=options.dtype,
             seeds=options.seeds,
             epochs=options.epochs or EPOCHS[network],
             target=options.target,
@@ -223,7 +235,7 @@ def main() -> None:
         document["results"] += rows
         done = {row["system"]: row for row in rows if "accuracy_mean" in row}
         document["differences"] += [
-            {"network": network, "peer": name, **difference(done["fnn"], row, options.seeds)}
+            {"network": network, "dtype": options.dtype, "peer": name, **difference(done["fnn"], row, options.seeds)}
             for name, row in done.items()
             if name != "fnn" and "fnn" in done
         ]

@@ -157,11 +157,13 @@ def test_accuracy_after_equal_epochs(tmp_path):
         idx(tmp_path / f"{part}-labels-idx1-ubyte", labels)
     command = [sys.executable, "-m", "benchmarks.to_accuracy", "--data-dir", str(tmp_path), "--json"]
     command += ["--networks", "mlp", "--systems", "fnn,flax-linen", "--seeds", "2", "--epochs", "3", "--target", "0.5"]
+    command += ["--dtype", "bfloat16"]
     document = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     own, peer = document["results"]
     for row in (own, peer):
         # Whole batches, all of them learned from; what a seed gives is its own.
-        assert (row["init"], row["examples"], row["epochs"], row["seeds_that_met_target"]) == ("he", 896, 3, 2)
+        assert (row["init"], row["dtype"], row["examples"], row["epochs"]) == ("he", "bfloat16", 896, 3)
+        assert row["seeds_that_met_target"] == 2
         assert 0.5 < row["accuracy_mean"] < 1
         assert [training["seed"] for training in row["trainings"]] == [0, 1]
         assert row["trainings"][0]["accuracies"] != row["trainings"][1]["accuracies"]
