@@ -266,7 +266,7 @@ def first_steps(network: str, timeout: float = TIMEOUT) -> dict[str, Any]:
     program = [sys.executable, "-c", _FIRST_STEP.format(network=network)]
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "XDG_CACHE_HOME": folder}
-        # Python is to keep what it makes of fnn's sources, as it does for a user.
+        # Programs are kept in that folder, and Python keeps what it makes of fnn's sources, as for a user.
         for switch in ("FNN_CACHE", "PYTHONDONTWRITEBYTECODE"):
             environment.pop(switch, None)
         for state in ("cold", "warm", "warm"):

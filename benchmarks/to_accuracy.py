@@ -196,7 +196,7 @@ def main() -> None:
         "--dtype",
         choices=["float32", "bfloat16"],
         default="float32",
-        help="what is computed in, by each system's option",
+        help="what layers compute in, by each system's own option; default float32",
     )
     parse.add_argument("--python", action="append", default=[], metavar="PACKAGE=PATH", help="as for benchmarks")
     parse.add_argument("--timeout", type=float, default=TIMEOUT, metavar="SECONDS", help="as for benchmarks")
@@ -253,16 +253,19 @@ def main() -> None:
 
 def _print(document: Mapping[str, Any], seeds: int) -> None:
     console = Console(width=110)
-    table = Table("network", "system", "epochs", "accuracy %", "std", "s/epoch", "compile s", "met", box=None)
+    table = Table("network", "dtype", "system", "epochs", "accuracy %", "std", "s/epoch", "compile s", "met", box=None)
     table.add_column("s to target")
     table.add_column("with compile")
     for row in document["results"]:
         if "accuracy_mean" not in row:
-            table.add_row(row["network"], row["system"], "-", (row.get("absent") or row.get("failed", ""))[:40])
+            table.add_row(
+                row["network"], row["dtype"], row["system"], "-", (row.get("absent") or row.get("failed", ""))[:40]
+            )
             continue
         std, until = row["accuracy_std"], row["seconds_to_target"]
         table.add_row(
             row["network"],
+            row["dtype"],
             row["system"],
             str(row["epochs"]),
             f"{100 * row['accuracy_mean']:.2f}",

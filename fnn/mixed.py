@@ -27,7 +27,7 @@ def mixed_precision(model: Model, dtype: Any = jnp.bfloat16) -> Model:
     Layers of this library add up gradients over examples and places in float32. (With JAX 0.12 on a CPU one sum is
     beyond their reach: in the weights of a product over sequences, 1 percent and more are lost, growing with
     their length: a tenth for an LSTM over 400 places.) Where convolutions with windows of 3 x 3 are computed by fewer
-    multiplications (:func:`fnn.canonical`), these are of sums that are rounded, too.
+    multiplications (:func:`fnn.canonical`), the factors are sums of numbers, rounded to bfloat16 once more.
 
     Args:
         model: any model: layers, :func:`fnn.serial`, or an adapted module. One that asks for a dtype of its own (Flax's

@@ -13,6 +13,8 @@ from typing import Any
 
 from llvmlite import ir
 
+from fnn.kernels.writing import LINE
+
 _BYTE, _INT, _LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _POINTER = _BYTE.as_pointer()
 
@@ -34,11 +36,10 @@ _RESOURCE_EXHAUSTED = 8
 _METADATA_EXTENSION = 1
 _MAJOR = 0
 
-_LINE = 64  # bytes that a cache brings at a time
 _PAUSES = 1024  # of a waiting thread, before it lets others have its core
 
 
-def write(module: ir.Module, name: str, work: Any, bounds: Sequence[int], n_scratch: int = 0) -> None:
+def write(module: ir.Module, name: str, work: Any, bounds: Sequence[int], n_scratch: int) -> None:
     """The function ``name``, for :func:`jax.ffi.register_ffi_target`.
 
     Args:
@@ -48,7 +49,7 @@ def write(module: ir.Module, name: str, work: Any, bounds: Sequence[int], n_scra
             part, of the number of the part, and of a pointer to scratch memory.
         bounds: where the parts begin, and the end of the last.
         n_scratch: bytes of scratch memory. Each thread asks the system for its own, once per call: a stack may have no
-            room for it, and that of a part would be given back too often.
+            room for it, and asked for once per part it would go back to the system each time.
     """
     n_arrays = len(work.args) - 4
     job = ir.LiteralStructType([_INT, _INT, _INT, ir.ArrayType(_POINTER, n_arrays)])  # next part, done, users, arrays
@@ -79,7 +80,7 @@ def _parts(module: ir.Module, name: str, work: Any, job: Any, limits: Any) -> An
     build = ir.IRBuilder(function.append_basic_block())
     again, take, end = (function.append_basic_block() for _ in range(3))
     given, scratch = function.args
-    pointers = [_read(build, given, 3, number) for number in range(len(work.args) - 4)]
+    pointers = [_read(build, given, 3, number) for number in range(job.elements[3].count)]
     arrays = [build.bitcast(pointer, arg.type) for pointer, arg in zip(pointers, work.args, strict=False)]
     build.branch(again)
     build.position_at_end(again)
@@ -108,9 +109,9 @@ def _scratch(module: ir.Module, build: ir.IRBuilder, n_bytes: int) -> tuple[Any,
     nothing = ir.Constant(_POINTER, None)
     if n_bytes == 0:
         return nothing, nothing, ir.IntType(1)(0)
-    memory = build.call(_outside(module, "malloc", _POINTER, _LONG), [_LONG(n_bytes + _LINE)])
-    beyond = build.and_(build.ptrtoint(memory, _LONG), _LONG(_LINE - 1))
-    start = build.gep(memory, [build.sub(_LONG(_LINE), beyond)])
+    memory = build.call(_outside(module, "malloc", _POINTER, _LONG), [_LONG(n_bytes + LINE)])
+    beyond = build.and_(build.ptrtoint(memory, _LONG), _LONG(LINE - 1))
+    start = build.gep(memory, [build.sub(_LONG(LINE), beyond)])
     return memory, start, build.icmp_unsigned("==", memory, nothing)
 
 
@@ -142,8 +143,9 @@ def _call(module: ir.Module, name: str, parts: Any, task: Any, job: Any, n_parts
     _answer(build, _read(build, frame, 1), api)
 
     memory, scratch, has_none = _scratch(module, build, n_scratch)
-    with build.if_then(has_none):
-        build.ret(_failure(module, build, api, f"fnn: no memory, {n_scratch} bytes were asked for"))
+    if n_scratch:
+        with build.if_then(has_none):
+            build.ret(_failure(module, build, api, f"fnn: no memory, {n_scratch} bytes were asked for"))
     at = build.call(_outside(module, "malloc", _POINTER, _LONG), [_size(build, job)])
     given = build.bitcast(at, job.as_pointer())
     n_arrays = job.elements[3].count

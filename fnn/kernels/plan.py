@@ -42,3 +42,13 @@ def parts_of(count: int, most: int) -> tuple[int, ...]:
     """
     n_parts = max(1, min(count, most))
     return tuple(count * part // n_parts for part in range(n_parts + 1))
+
+
+def at_a_time(count: int, most: int) -> int:
+    """How many of so many at a time, up to a number, about as many each time.
+
+    Example:
+        >>> at_a_time(14, 13), at_a_time(13, 13)
+        (7, 13)
+    """
+    return -(-count // -(-count // most))

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from fnn.kernels.factors import Factors
 from fnn.kernels.machine import Vectors
-from fnn.kernels.plan import Plan, parts_of
+from fnn.kernels.plan import Plan, at_a_time, parts_of
 
 if TYPE_CHECKING:  # which needs llvmlite
     from fnn.kernels.writing import Writer
@@ -48,7 +48,7 @@ def _panels(of: Factors, on: Vectors) -> int:
 def _height(of: Factors, on: Vectors) -> int:
     """Rows at a time: as many as there are registers for, and about as many each time."""
     most = (on.registers - _SPARE) // _AT_ONCE
-    return -(-of.rows // -(-of.rows // most))
+    return at_a_time(of.rows, most)
 
 
 def _bands(of: Factors, on: Vectors) -> int:
@@ -129,7 +129,7 @@ def write(writer: Writer, of: Factors, on: Vectors) -> None:
 
 def _terms_at_once(of: Factors) -> int:
     """Terms at a time, about as many each time."""
-    return -(-of.terms // -(-of.terms // _TERMS))
+    return at_a_time(of.terms, _TERMS)
 
 
 def is_crowded(n_numbers: int) -> bool:

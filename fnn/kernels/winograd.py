@@ -24,7 +24,7 @@ three steps stays in a core's own cache. B and A add and subtract, factors of G 
 0.7 to 3 times as far from exact ones as XLA's. In bfloat16, patches, windows and tiles are rounded once more where they
 are multiplied: results are 2.6 times as far as the rounding of the result alone would have them, up to 7 times where
 the numbers of an image differ by less than what they have in common. What is not finite in an image is seen from where
-the window sees it, but infinity may become NaN, and sums of four numbers must be finite, too.
+the window sees it, but infinity may become NaN; and sums of four numbers must be finite, and those of their products.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ import numpy as np
 
 from fnn.kernels.geometry import Geometry
 from fnn.kernels.machine import Vectors
+from fnn.kernels.plan import at_a_time
 from fnn.kernels.product import is_crowded
 
 if TYPE_CHECKING:  # which needs llvmlite
@@ -46,13 +47,12 @@ if TYPE_CHECKING:  # which needs llvmlite
 
 N_VALUES = 16  # of a patch, a window or a tile
 _G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
-_SPARE = 6  # registers for what is multiplied
 _NUMBERS = 56 * 2**10  # between the steps of a block: more of them, up to three times, make no difference
 _MOST_NUMBERS = 2**17  # of a block of as few tiles as there may be: in a core's own cache, beside what is multiplied
-_ROW = 2**14  # numbers in a row of an image, of which as many zeros stand for a margin
+_ROW = 2**14  # numbers in a row of an image, at most: as many zeros stand for a row of the margin
 _FEWEST_TILES = 12  # in a block: fewer do not fill the registers of 512 bits
 _FEWEST_BLOCKS = 8  # for as many threads
-_FAR = 4  # rows of tiles
+_FAR = 2  # rows of tiles above an image, from where no patch reaches it
 
 # What the transformations of a tile cost, in multiplications by so many channels, and the least gain, measured with 8
 # to 256 channels, 1 to 56 rows and columns and 1 to 128 images on two cores. Products of pairs are half as long.
@@ -86,7 +86,7 @@ class Tiling(NamedTuple):
 
 
 def tiling(of: Geometry, dtype: Any, on: Vectors) -> Tiling | None:
-    """``None`` where the algorithm does not apply or does not pay, or tiles do not fill a block.
+    """How a convolution is divided; ``None`` where the algorithm does not apply or pay, or tiles do not fill a block.
 
     In bfloat16 a block has two equal halves, for the products of pairs.
     """
@@ -105,7 +105,7 @@ def tiling(of: Geometry, dtype: Any, on: Vectors) -> Tiling | None:
     is_narrow = max(of.size[1] * of.n_in, of.places[1] * of.n_out) <= _ROW
     if most * columns < _FEWEST_TILES or not is_narrow:
         return None
-    at_once = -(-count // -(-count // most))  # about as many in each block
+    at_once = at_a_time(count, most)
     at_once += at_once % 2 if by_two else 0
     return Tiling(of, rows, columns, at_once, -(-count // at_once), lanes)
 
@@ -224,14 +224,14 @@ def _write_patches(
                 if isinstance(number, int) and not 0 <= number < of.size[1]:
                     return [writer.zero()] * 4
                 at = writer.sum(writer.times(number, of.n_in), channel)
-                return _points(writer, [writer.load(pointer, at) for pointer in rows])
+                return input_transform(writer, [writer.load(pointer, at) for pointer in rows])
 
             def patch(tile: Any, first: Any = first, channel: Any = channel) -> None:
                 start = writer.sum(writer.times(tile, 2), -of.margin[1])
                 seen = [[writer.read(register) for register in registers] for registers in carried]
                 seen += [column(writer.sum(start, 2)), column(writer.sum(start, 3))]
                 for r in range(4):
-                    for s, found in enumerate(_points(writer, [numbers[r] for numbers in seen])):
+                    for s, found in enumerate(input_transform(writer, [numbers[r] for numbers in seen])):
                         there = values.at(writer, 4 * r + s, writer.sum(first, tile), channel)
                         values.write(writer, found, there, half)
                 for registers, numbers in zip(carried, seen[2:], strict=True):
@@ -245,7 +245,7 @@ def _write_patches(
                 patch(tile)
 
 
-def _points(writer: Writer, x: Sequence[Any]) -> list[Any]:
+def input_transform(writer: Writer, x: Sequence[Any]) -> list[Any]:
     """B^T x."""
     return [
         writer.subtract(x[0], x[2]),
@@ -255,71 +255,8 @@ def _points(writer: Writer, x: Sequence[Any]) -> list[Any]:
     ]
 
 
-class Matrix(NamedTuple):
-    """One of the matrices of a product.
-
-    Attributes:
-        numbers: the memory.
-        first: where it begins.
-        steps: numbers from a row to the next, and from a column.
-    """
-
-    numbers: Any
-    first: Any
-    steps: tuple[int, int]
-
-
-def write_product(
-    writer: Writer,
-    on: Vectors,
-    sizes: tuple[int, int, int],
-    factors: tuple[Matrix, Matrix],
-    result: Matrix,
-    *,
-    is_added: bool,
-) -> None:
-    """The product of two matrices, of so many rows, terms and columns; or what is there already and the product.
-
-    Columns of the right one and of the result are neighbours.
-    """
-    n_rows, n_terms, n_columns = sizes
-    n_vectors = n_columns // writer.lanes
-    room = on.registers - _SPARE
-    at_once = next(few for few in (2, 3, 1) if n_vectors % few == 0)
-    height = -(-n_rows // -(-n_rows // (room // at_once)))
-    sums = writer.registers(height * at_once)
-    left, right = factors
-
-    def tile(row: Any, column: Any, height: int) -> None:
-        used = sums[: height * at_once]
-        for register in used:
-            writer.clear(register)
-        with writer.loop(0, n_terms) as term:
-            at = writer.sum(right.first, writer.times(term, right.steps[0]), column)
-            loaded = [writer.load(right.numbers, writer.sum(at, v * writer.lanes)) for v in range(at_once)]
-            at = writer.sum(left.first, writer.times(row, left.steps[0]), writer.times(term, left.steps[1]))
-            for r in range(height):
-                number = writer.spread(left.numbers, writer.sum(at, r * left.steps[0]))
-                for v, vector in enumerate(loaded):
-                    writer.add_product(used[r * at_once + v], vector, number)
-        for number, register in enumerate(used):
-            r, v = divmod(number, at_once)
-            at = writer.sum(result.first, writer.times(writer.sum(row, r), result.steps[0]), column, v * writer.lanes)
-            total = writer.read(register)
-            if is_added:
-                total = writer.add(writer.load(result.numbers, at), total)
-            writer.store(total, result.numbers, at)
-
-    whole = n_rows - n_rows % height
-    with writer.loop(0, n_columns, at_once * writer.lanes) as column:
-        with writer.loop(0, whole, height) as row:
-            tile(row, column, height)
-        if whole < n_rows:
-            tile(whole, column, n_rows - whole)
-
-
-def from_window(w: Any) -> Any:
-    """G W G^T of a window of shape (3, 3, channels, channels out), as 16 matrices."""
+def window_transform(w: Any) -> Any:
+    """G W G^T of a window, float32 of shape (3, 3, channels, channels out): of shape (16, channels, channels out)."""
     both = jnp.asarray(np.kron(_G, _G))
     values = jnp.dot(both, w.reshape(9, prod(w.shape[2:])), precision="highest")
     return values.reshape(N_VALUES, *w.shape[2:])

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 
+from fnn.kernels.block_product import Matrix, write_product
 from fnn.kernels.geometry import Geometry
 from fnn.kernels.machine import Vectors
 from fnn.kernels.plan import Plan
 from fnn.kernels.winograd import (
     N_VALUES,
-    Matrix,
     Tiling,
     Values,
     row_of,
@@ -20,7 +20,6 @@ from fnn.kernels.winograd import (
     tiling,
     values_of,
     write_patches,
-    write_product,
     write_zeros,
     zeros_of,
 )
@@ -104,14 +103,14 @@ def _write_window(writer: Writer, of: Geometry, totals: Values, dw: Any) -> None
     """G^T V G of all sums V."""
     with writer.loop(0, of.n_in) as channel, writer.loop(0, totals.channels, writer.lanes) as out:
         found = [writer.load(totals.numbers, totals.at(writer, value, channel, out)) for value in range(N_VALUES)]
-        columns = [_three(writer, found[column::4]) for column in range(4)]
+        columns = [_sum_transform(writer, found[column::4]) for column in range(4)]
         for k in range(3):
-            for l, number in enumerate(_three(writer, [column[k] for column in columns])):
+            for l, number in enumerate(_sum_transform(writer, [column[k] for column in columns])):
                 at = writer.sum(writer.times(channel, of.n_out), out, (3 * k + l) * of.n_in * of.n_out)
                 writer.store(number, dw, at)
 
 
-def _three(writer: Writer, v: list[Any]) -> list[Any]:
+def _sum_transform(writer: Writer, v: list[Any]) -> list[Any]:
     """G^T v."""
     halves = [writer.scaled(0.5, vector) for vector in v[1:3]]
     both = writer.add(*halves)
@@ -135,13 +134,13 @@ def _write_half(writer: Writer, by: Tiling, at: tuple[Any, Any, int], zeros: Any
             with writer.loop(0, slopes.channels, by.lanes) as out:
                 at = writer.sum(writer.times(tile, 2 * of.n_out), panel, out)
                 columns = [
-                    _four(writer, [writer.load(pointer, writer.sum(at, s * of.n_out)) for pointer in rows])
+                    _slope_transform(writer, [writer.load(pointer, writer.sum(at, s * of.n_out)) for pointer in rows])
                     if s < width
                     else [writer.zero()] * 4
                     for s in range(2)
                 ]
                 for r in range(4):
-                    for s, found in enumerate(_four(writer, [column[r] for column in columns])):
+                    for s, found in enumerate(_slope_transform(writer, [column[r] for column in columns])):
                         there = slopes.at(writer, 4 * r + s, writer.sum(first, tile), out)
                         slopes.write(writer, found, there, half)
 
@@ -151,6 +150,6 @@ def _write_half(writer: Writer, by: Tiling, at: tuple[Any, Any, int], zeros: Any
             write_tile(n_whole, 1)
 
 
-def _four(writer: Writer, g: list[Any]) -> list[Any]:
+def _slope_transform(writer: Writer, g: list[Any]) -> list[Any]:
     """A g."""
     return [g[0], writer.add(g[0], g[1]), writer.subtract(g[0], g[1]), writer.subtract(writer.zero(), g[1])]

@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 
+from fnn.kernels.block_product import Matrix, write_product
 from fnn.kernels.geometry import Geometry
 from fnn.kernels.halves import in_float32, pairs_of
 from fnn.kernels.machine import Vectors
 from fnn.kernels.plan import Plan, parts_of
 from fnn.kernels.winograd import (
     N_VALUES,
-    Matrix,
     Tiling,
     Values,
-    from_window,
     tile_rows,
     tiling,
     values_of,
+    window_transform,
     write_patches,
-    write_product,
     zeros_of,
 )
 
@@ -54,7 +53,7 @@ def plan(geometry: Geometry, dtype: Any, on: Vectors) -> Plan | None:
 
 
 def _prepared(x: Any, w: Any) -> tuple[Any, Any]:
-    values = from_window(in_float32(w))
+    values = window_transform(in_float32(w))
     return x, pairs_of(values[:, ::2], values[:, 1::2]) if w.dtype == jnp.bfloat16 else values
 
 
@@ -65,12 +64,12 @@ def write(writer: Writer, convolution: Convolution, on: Vectors) -> None:
     zeros = zeros_of(writer, of.size[1] * of.n_in, dtype)
     patches = values_of(writer, by.n_tiles, of.n_in, "bfloat16" if is_paired else "float32")
     products = values_of(writer, by.n_tiles, of.n_out)
-    numbers, at_once = (writer.as_pairs(patches.numbers), 2) if is_paired else (patches.numbers, 1)
-    n_terms = of.n_in // at_once
+    numbers, together = (writer.as_pairs(patches.numbers), 2) if is_paired else (patches.numbers, 1)
+    n_terms = of.n_in // together
     with writer.loop(*writer.part) as block:
         write_patches(writer, by, block, zeros, patches)
         with writer.loop(0, N_VALUES) as value:
-            left = Matrix(numbers, writer.times(value, patches.apart // at_once), (n_terms, 1))
+            left = Matrix(numbers, writer.times(value, patches.apart // together), (n_terms, 1))
             right = Matrix(writer.arrays[1], writer.times(value, n_terms * of.n_out), (of.n_out, 1))
             result = Matrix(products.numbers, writer.times(value, products.apart), (of.n_out, 1))
             write_product(writer, on, (by.n_tiles, n_terms, of.n_out), (left, right), result, is_added=False)
@@ -91,8 +90,8 @@ def _write_places(writer: Writer, by: Tiling, block: Any, products: Values) -> N
                     writer.load(products.numbers, products.at(writer, value, writer.sum(first, tile), out))
                     for value in range(N_VALUES)
                 ]
-                pairs = [_two(writer, found[column::4]) for column in range(4)]
-                upper, lower = (_two(writer, [pair[r] for pair in pairs]) for r in range(2))
+                pairs = [_output_transform(writer, found[column::4]) for column in range(4)]
+                upper, lower = (_output_transform(writer, [pair[r] for pair in pairs]) for r in range(2))
                 for s in range(width):
                     writer.store(upper[s], y, writer.sum(at, out, s * of.n_out))
                 # The last row of tiles of an odd number of rows has no lower one.
@@ -107,7 +106,7 @@ def _write_places(writer: Writer, by: Tiling, block: Any, products: Values) -> N
                 write_tile(n_whole, 1)
 
 
-def _two(writer: Writer, p: list[Any]) -> tuple[Any, Any]:
+def _output_transform(writer: Writer, p: list[Any]) -> tuple[Any, Any]:
     """A^T p."""
     first = writer.add(writer.add(p[0], p[1]), p[2])
     return first, writer.subtract(writer.subtract(p[1], p[2]), p[3])

@@ -12,7 +12,7 @@ INDEX = ir.IntType(64)
 FLOAT = ir.FloatType()
 _INT32 = ir.IntType(32)
 _BYTE = ir.IntType(8)
-_LINE = 64  # bytes that a cache brings at a time
+LINE = 64  # bytes that a cache brings at a time
 
 
 class _BFloat(ir.Type):  # type: ignore[misc]
@@ -49,6 +49,7 @@ class Writer:
         self.function.linkage = "internal"
         arguments: Sequence[Any] = self.function.args
         self.arrays, self.part, self.part_number = arguments[:3], arguments[3:5], arguments[5]
+        self._scratch = arguments[6]
         self.lanes, self._vector = lanes, ir.VectorType(FLOAT, lanes)
         self.n_scratch = 0
         self._whole = ir.VectorType(_INT32, lanes)
@@ -135,9 +136,9 @@ class Writer:
     def scratch(self, count: int, dtype: str = "float32") -> Any:
         """A pointer to so many numbers for which a thread's stack may have no room."""
         kind = _KINDS[dtype]
-        place = self._builder.gep(self.function.args[6], [INDEX(self.n_scratch)])
+        place = self._builder.gep(self._scratch, [INDEX(self.n_scratch)])
         bytes_each = 4 if kind in (FLOAT, _INT32) else 2
-        self.n_scratch += -(-count * bytes_each // _LINE) * _LINE
+        self.n_scratch += -(-count * bytes_each // LINE) * LINE
         return self._builder.bitcast(place, kind.as_pointer())
 
     def as_pairs(self, pointer: Any) -> Any:

@@ -21,14 +21,13 @@ def is_plain(dtype: Any, *, precision: Any, preferred_element_type: Any) -> bool
         >>> is_plain("float32", precision=None, preferred_element_type="float64")
         False
     """
-    asked = precision if isinstance(precision, tuple) else (precision,)
-    is_free = all(one is None or isinstance(one, lax.Precision) for one in asked)
+    is_free = all(one is None or isinstance(one, lax.Precision) for one in _each(precision))
     # Not by membership: NumPy holds None to be float64.
     return is_free and (preferred_element_type is None or preferred_element_type == dtype)
 
 
 def is_precise(precision: Any) -> bool:
-    """Whether a precision above the default is asked for.
+    """Whether a precision above the default is asked for, or an algorithm by its name.
 
     Args:
         precision: of an operation.
@@ -37,5 +36,9 @@ def is_precise(precision: Any) -> bool:
         >>> is_precise(None), is_precise((lax.Precision.HIGHEST, lax.Precision.HIGHEST))
         (False, True)
     """
-    asked = precision if isinstance(precision, tuple) else (precision,)
-    return any(one not in (None, lax.Precision.DEFAULT) for one in asked)
+    return any(one not in (None, lax.Precision.DEFAULT) for one in _each(precision))
+
+
+def _each(precision: Any) -> tuple[Any, ...]:
+    """That of both factors, or of both at once."""
+    return precision if isinstance(precision, tuple) else (precision,)

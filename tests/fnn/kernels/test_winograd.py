@@ -230,13 +230,19 @@ def times(first, second):
 
 
 def one_tile(x, w):
-    values = winograd.from_window(w[:, :, None, None]).reshape(4, 4)
-    return jnp.array(both_ways(winograd_forward._two, times(both_ways(winograd._points, matrix(x)), matrix(values))))
+    values = winograd.window_transform(w[:, :, None, None]).reshape(4, 4)
+    return jnp.array(
+        both_ways(
+            winograd_forward._output_transform, times(both_ways(winograd.input_transform, matrix(x)), matrix(values))
+        )
+    )
 
 
 def gradient_of_one_tile(x, g):
-    slopes = both_ways(winograd_backward._four, matrix(g))
-    return jnp.array(both_ways(winograd_backward._three, times(slopes, both_ways(winograd._points, matrix(x)))))
+    slopes = both_ways(winograd_backward._slope_transform, matrix(g))
+    return jnp.array(
+        both_ways(winograd_backward._sum_transform, times(slopes, both_ways(winograd.input_transform, matrix(x))))
+    )
 
 
 def one_tile_plainly(x, w):
@@ -256,8 +262,8 @@ def test_the_algorithm_is_proved(monkeypatch):
         lambda xw, g: (jax.vjp(one_tile, *xw)[1](g)[0], gradient_of_one_tile(xw[0], g)),
     )
     verify.assert_gradient(tile, x, w, argnums=(0, 1))
-    points = winograd._points
-    monkeypatch.setattr(winograd, "_points", lambda writer, x: [*points(writer, x)[:3], x[3] - x[1]])
+    transform = winograd.input_transform
+    monkeypatch.setattr(winograd, "input_transform", lambda writer, x: [*transform(writer, x)[:3], x[3] - x[1]])
     with pytest.raises(AssertionError):
         verify.assert_gradient(tile, x, w, argnums=(0, 1))
 
@@ -351,11 +357,11 @@ def test_memory(kernel, always):
 def test_no_memory(monkeypatch):
     """Is an error of XLA's, and nothing is computed."""
     of, write = geometry(9, (13, 11), 32, 80), handler.write
-    monkeypatch.setattr(handler, "write", lambda *given: write(*given[:-1], 2**46))
+    monkeypatch.setattr(handler, "write", lambda *given: write(*given[:-1], 2**62))
     monkeypatch.setattr(kept, "read", lambda name: None)
     monkeypatch.setattr(kept, "write", lambda name, code: None)
     x, w = (jnp.ones(shape, jnp.float32) for shape in (of.x_shape, of.w_shape))
-    with pytest.raises(jax.errors.JaxRuntimeError, match=f"no memory, {2**46} bytes"):
+    with pytest.raises(jax.errors.JaxRuntimeError, match=f"no memory, {2**62} bytes"):
         jax.jit(canonical(convolve(of)))(x, w).block_until_ready()
 
 
