@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import fnn
-from benchmarks import timing
+from benchmarks import timing, to_accuracy
 from benchmarks.growth import width
 from benchmarks.networks import NETWORKS, examples
 from benchmarks.peers import SYSTEMS, System
@@ -146,7 +146,7 @@ def idx(path, array):
     path.write_bytes(bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes())
 
 
-def test_accuracy_after_equal_epochs(tmp_path):
+def test_accuracy_after_equal_epochs(tmp_path, monkeypatch):
     pytest.importorskip("flax")
     rng = np.random.default_rng(0)
     for part, count in (("train", 1000), ("t10k", 200)):
@@ -170,10 +170,17 @@ def test_accuracy_after_equal_epochs(tmp_path):
     (gap,) = document["differences"]
     assert gap["peer"] == "flax-linen"
     assert gap["difference"] == pytest.approx(own["accuracy_mean"] - peer["accuracy_mean"])
-    halves = [*command, "--systems", "fnn", "--seeds", "1", "--epochs", "1", "--dtype", "bfloat16"]
-    (row,) = json.loads(subprocess.run(halves, cwd=ROOT, capture_output=True, text=True, check=True).stdout)["results"]
-    assert row["dtype"] == "bfloat16"
-    assert 0 < row["trainings"][0]["accuracies"][0] != own["trainings"][0]["accuracies"][0]
+    asked = []
+
+    def worker(system, order, *given, **named):
+        asked.append((system.name, order["dtype"]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(to_accuracy, "Worker", worker)
+    monkeypatch.setattr(sys, "argv", [*command[2:], "--dtype", "bfloat16"])
+    with pytest.raises(KeyboardInterrupt):
+        to_accuracy.main()
+    assert asked == [("fnn", "bfloat16")]
     lost = subprocess.run([*command[:4], str(tmp_path / "no")], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (lost.returncode, "--data-dir: expected a folder with train-images" in lost.stderr) == (2, True)
 
