@@ -99,7 +99,7 @@ def _write_places(writer: Writer, by: Tiling, block: Any, products: Values) -> N
                     for s in range(width):
                         writer.store(lower[s], y, writer.sum(at, out, (of.places[1] + s) * of.n_out))
 
-        with writer.when(-1, row):
+        with writer.when(-1, row):  # it is not missing
             with writer.loop(0, n_whole) as tile:
                 write_tile(tile, 2)
             if of.places[1] % 2:
